@@ -1,0 +1,46 @@
+"""Load-test anything that is not HTTP, from a plain Locust file, and believe the numbers."""
+
+from protouser._attach import attach
+from protouser._call import Call, now
+from protouser._checks import raises
+from protouser._client import ProtocolClient
+from protouser._errors import (
+    CallSkipped,
+    CallTimeout,
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionLost,
+    MalformedMessage,
+    ProtouserError,
+)
+from protouser._hooks import after_call, before_call
+from protouser._inbox import Inbox
+from protouser._registry import Adapter, adapters, open_client
+from protouser._timed import timed, unwrap
+from protouser._url import Url
+from protouser._user import ProtocolUser
+
+__all__ = [
+    "Adapter",
+    "Call",
+    "CallSkipped",
+    "CallTimeout",
+    "ConfigurationError",
+    "ConnectFailed",
+    "ConnectionLost",
+    "Inbox",
+    "MalformedMessage",
+    "ProtocolClient",
+    "ProtocolUser",
+    "ProtouserError",
+    "Url",
+    "adapters",
+    "after_call",
+    "attach",
+    "before_call",
+    "now",
+    "open_client",
+    "raises",
+    "timed",
+    "unwrap",
+]

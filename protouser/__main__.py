@@ -1,0 +1,77 @@
+"""The ``protouser`` command: what is installed, and a demonstration."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from protouser._registry import Adapter, adapters
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the interpreter's own last flush
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="protouser",
+        description="Load-test anything that is not HTTP, from a plain Locust file.",
+        epilog="A test is run by Locust itself: locust -f locustfile.py --headless -u 10 -t 30s",
+    )
+    parser.add_argument("--version", action="version", version=f"protouser {version('protouser')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser(
+        "adapters",
+        help="list the protocols that are installed, and why one cannot be used",
+        description="Every registered URL scheme, who provides it, and whether it loads.",
+    )
+    listing.set_defaults(run=_list_adapters)
+    _add_demo(commands)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from protouser.demo import add_arguments, run
+
+    demo = commands.add_parser(
+        "demo",
+        help="run a real load test against servers that it starts itself",
+        description="Start a server for every installed protocol on free loopback ports, run a"
+        " Locust test against all of them, show the progress and print the summary.",
+    )
+    add_arguments(demo)
+    demo.set_defaults(run=run)
+
+
+def _list_adapters(_options: argparse.Namespace) -> int:
+    found = adapters()
+    rows = [("SCHEME", "FROM", "VERSION", "CLIENT", "STATE"), *(_cells(each) for each in found)]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        sys.stdout.write("  ".join([*cells, row[4]]).rstrip() + "\n")
+    if not found:
+        sys.stdout.write("no adapter is installed; try: pip install 'protouser[all]'\n")
+    return 0
+
+
+def _cells(adapter: Adapter) -> tuple[str, str, str, str, str]:
+    state = adapter.problem or "ok"
+    return adapter.scheme, adapter.distribution, adapter.version, adapter.target, state
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Where protouser meets Locust: the only module that touches Locust's global events.
+
+Importing protouser in a locustfile adds one listener to ``init``. Everything else is attached to
+the events of the environment that runs, so that several environments in one process, and use as
+a library, keep apart.
+"""
+
+from __future__ import annotations
+
+import locust
+from locust.env import Environment
+from locust.runners import WorkerRunner
+
+import inspect
+from typing import Any
+
+import gevent
+
+from protouser._call import now
+from protouser._errors import ConfigurationError
+from protouser._final import FinalFigures
+from protouser._session import Session
+from protouser._summary import log_summary
+
+__all__ = ["attach"]
+
+_ATTACHED = "_protouser_attached"
+
+
+def attach(environment: Environment) -> Session:
+    """The session of an environment, listening to its events; safe to call again.
+
+    The ``locust`` command and every ``ProtocolUser`` call it; a program that makes a master
+    runner of its own calls it itself, since a master has no users.
+    """
+    session = Session.of(environment)
+    if not getattr(environment, _ATTACHED, False):
+        setattr(environment, _ATTACHED, True)
+        _listen(session, environment)
+    return session
+
+
+def _listen(session: Session, environment: Environment) -> None:
+    final = FinalFigures(session, environment)
+    events = environment.events
+    events.test_start.add_listener(lambda environment, **_: _started(session, final))
+    events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
+    events.test_stop.add_listener(lambda environment, **_: _stopped(session))
+    final.listen()  # after the listener above: closing may still report calls
+    events.reset_stats.add_listener(lambda **_: final.reset())
+    if environment.reset_stats:
+        events.spawning_complete.add_listener(lambda user_count, **_: session.reset())
+    if not isinstance(environment.runner, WorkerRunner):
+        events.quit.add_listener(lambda exit_code, **_: log_summary(session))
+
+
+def _started(session: Session, final: FinalFigures) -> None:
+    # Locust asks for it when a test stops; the first time in a process it reads source files for
+    # about 90 ms, in which every call still running would look slow. So the first time is now.
+    inspect.stack()
+    session.reset()
+    final.register()
+
+
+def _stopping(session: Session) -> None:
+    session.stop_watching()
+    # Users whose wait ended just now get to start their task; else Locust would take them for
+    # waiting, and kill them in the task whatever the stop timeout says.
+    gevent.sleep(0)
+
+
+def _stopped(session: Session) -> None:
+    session.ended = now()
+    session.close()
+
+
+def _on_init(environment: Environment, **_event: Any) -> None:
+    """Attach to the environment of the ``locust`` command; stop it for what no run can heal."""
+    try:
+        check_hosts(environment)
+    except ConfigurationError as error:
+        raise SystemExit(f"protouser: {error}") from None
+    attach(environment)
+
+
+def check_hosts(environment: Environment) -> None:
+    """Read every host once before the load starts.
+
+    Raises:
+        ConfigurationError: a host is malformed, nobody owns its scheme, or ``--host`` is for none
+            of the user classes.
+    """
+    given = environment.host
+    ours: list[Any] = [kind for kind in environment.user_classes if hasattr(kind, "check_host")]
+    all_ours = len(ours) == len(environment.user_classes)
+    if given and all_ours and not any(kind.accepts_host(given) for kind in ours):
+        names = ", ".join(kind.__name__ for kind in ours)
+        raise ConfigurationError(
+            f"--host {given.partition('://')[0]}://... is for none of the user classes"
+            f" ({names}); its scheme must be one of theirs"
+        )
+    for kind in ours:
+        kind.check_host(given)
+
+
+locust.events.init.add_listener(_on_init)

@@ -1,0 +1,423 @@
+"""A call: the measured interval between a user and a backend, reported exactly once.
+
+This is the only module that reads the clock and the only one that fires Locust's request event.
+The way of a call is: before-hooks, clock, the user's block (codec, I/O), clock, check,
+after-hooks, outcome, and then one record in our figures and one event in Locust's.
+
+The outcome table (what raised, what was said, what is reported) lives in ``_outcome_of`` and
+``_outcome_of_error``, and nowhere else. What matters most in it: ``GreenletExit`` is how Locust
+ends a user in the middle of a call, so it is *cancelled* and never a success; ``StopUser`` and its
+kin steer Locust and are no results; a verdict that was given stands, whatever is raised after it.
+
+A call may end in a native thread (an asyncio task, a callback of a C library). Only the clock is
+read there; checks, after-hooks and the event run in the hub's thread, where Locust lives.
+"""
+
+from __future__ import annotations
+
+from locust.exception import CatchResponseError
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter as now
+from time import time as _wall_clock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import gevent
+from gevent.monkey import get_original
+
+from protouser._checks import Check, raises, run_check
+from protouser._errors import CallSkipped, CallTimeout, ProtouserError
+from protouser._figures import CANCELLED, FAILURE, ONE_WAY, SERVICE, SKIPPED, SUCCESS
+from protouser._histogram import Histogram
+from protouser._steering import STEERING, steers_locust
+
+if TYPE_CHECKING:
+    from protouser._session import Session
+    from protouser._user import ProtocolUser
+
+__all__ = ["STOPPED", "Call", "now"]
+
+get_thread_ident: Callable[[], int] = get_original("_thread", "get_ident")
+
+#: What a native task is cancelled with when its user is stopped; any other cancellation is a
+#: deadline of the user's own.
+STOPPED: Final = "the user was stopped"
+
+#: How a call lives: in a ``with`` block, past it, done and waiting for a verdict, or left early.
+_IN_BLOCK: Final = "in block"
+_KEPT: Final = "kept"
+_HELD: Final = "held"
+_LEFT: Final = "left"
+
+#: perf_counter is precise but counts from nowhere; events want the time of day.
+_EPOCH: Final = _wall_clock() - now()
+
+
+class Call:
+    """One exchange with the backend: times itself, and reports exactly once.
+
+    Use it as a context manager; an exception that leaves the block fails the call and goes on.
+
+    Attributes:
+        name: the row in Locust's table; a before-hook may change it.
+        type: Locust's "Type" column.
+        request: what is sent, as far as the client says; a before-hook may change it.
+        response: the result; set it and checks, hooks and listeners can see it.
+        request_length: bytes sent, where known.
+        response_length: bytes received; ``len(response)`` where it was not set.
+        context: merged over ``User.context()`` in the event.
+        user: the ``ProtocolUser``, or None outside Locust.
+        error: the exception that the call met, where it met one.
+    """
+
+    __slots__ = (
+        "_check",
+        "_end",
+        "_hooks",
+        "_mode",
+        "_one_way",
+        "_reported",
+        "_session",
+        "_spent",
+        "_start",
+        "_verdict",
+        "context",
+        "error",
+        "name",
+        "request",
+        "request_length",
+        "response",
+        "response_length",
+        "type",
+        "user",
+    )
+
+    def __init__(
+        self,
+        session: Session,
+        type_: str,
+        name: str,
+        user: ProtocolUser | None = None,
+        request: Any = None,
+        check: Check | None = None,
+        context: dict[str, Any] | None = None,
+        one_way: bool = False,
+    ) -> None:
+        self._session = session
+        self.type = type_
+        self.name = name
+        self.user = user
+        self.request = request
+        self.context = context
+        self._check = check
+        self._one_way = one_way
+        self._hooks = None if user is None else user._hooks
+        self.response: Any = None
+        self.request_length: int | None = None
+        self.response_length: int | None = None
+        self.error: BaseException | None = None
+        self._end: float | None = None
+        self._verdict: tuple[str, BaseException | None] | None = None
+        self._spent: list[tuple[str, float]] | None = None
+        self._mode = _IN_BLOCK
+        self._reported = False
+
+    def __enter__(self) -> Self:
+        if self._mode is _HELD:
+            return self
+        if self._reported:
+            raise ProtouserError(f"the call {self.name!r} is over; ask measure() for a new one")
+        if self._hooks is not None:
+            self._ask_hooks()
+        self._start = now()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if self._end is None:
+            self._end = now()
+        if error is None:
+            if self._mode is _HELD:
+                self._leave_held_block()
+            else:
+                self._settle(None)
+            return False
+        if self._mode is _HELD and self.error is not None and self._blames_block(error):
+            self._settle(self.error)
+            raise self.error
+        self._settle(error)
+        return self._expects(error)
+
+    def success(self) -> None:
+        """The call is a success, whatever its check would say; the last verdict holds."""
+        self._verdict = (SUCCESS, None)
+
+    def failure(self, reason: str | BaseException) -> None:
+        """The call failed for this reason; use few distinct reasons, each is a row in a table."""
+        error = reason if isinstance(reason, BaseException) else CatchResponseError(str(reason))
+        self._verdict = (FAILURE, error)
+
+    def skip(self, reason: str = "") -> None:
+        """The call is not to be made: counted apart, in no percentile; for before-hooks."""
+        self._verdict = (SKIPPED, CallSkipped(f"{self.name} was skipped: {reason or 'no reason'}"))
+
+    def mark(self, phase: str, at: float | None = None) -> None:
+        """A phase was reached (now, or at a ``now()`` value): a series from the start to here."""
+        self.spend(phase, (now() if at is None else at) - self._start)
+
+    def spend(self, series: str, seconds: float) -> None:
+        """Record a duration under a series of this call, such as waiting for a pool slot."""
+        if self._spent is None:
+            self._spent = []
+        self._spent.append((series, seconds))
+
+    def start(self, at: float | None = None) -> None:
+        """The measured interval starts now (or at a ``now()`` value), not on entry of the block."""
+        self._start = now() if at is None else at
+
+    def stop(self, at: float | None = None) -> None:
+        """The measured interval ends now (or at a ``now()`` value); what follows is not timed."""
+        self._end = now() if at is None else at
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End a call that ``begin`` started, from any greenlet, callback or native thread.
+
+        ``error`` is what went wrong, if anything did. Ending a call twice does nothing.
+        """
+        if not hasattr(self, "_start"):
+            raise ProtouserError(f"the call {self.name!r} was never begun; use begin() or with")
+        if self._end is None:
+            self._end = now()
+        self._settle(error)
+
+    def count(self, counter: str, value: int = 1) -> None:
+        """Add to a counter of this call's row, such as duplicates or bytes."""
+        self._session.in_hub(self._session.add, self.type, self.name, counter, value)
+
+    def complain_once(self, about: object, text: str, error: BaseException) -> None:
+        """Log what somebody's code raised where it must not harm the call; once for each code."""
+        self._session.complain_once(about, text, error)
+
+    def cancel(self) -> None:
+        """The call will not finish: counted as cancelled unless it has a verdict or has ended."""
+        if self._reported:
+            return  # it ended in a native thread, and is still on its way to the hub
+        self._verdict = self._verdict or (CANCELLED, None)
+        self.end()
+
+    def leave(self) -> None:
+        """The reader left a stream early: a success up to here, unless the user ends just now."""
+        self._mode = _LEFT
+        if self._end is None:
+            self._end = now()
+        self.count("left")
+        self._session.hand_over(self.end)
+
+    @property
+    def stopped(self) -> bool:
+        """True when the measured interval has ended, though the call may not be reported yet."""
+        return self._end is not None
+
+    @property
+    def left(self) -> bool:
+        """True for a stream whose reader left it early."""
+        return self._mode is _LEFT
+
+    def begin(self) -> Self:
+        """Start the clock without a block; ``end`` stops it. Cancelled with its user otherwise."""
+        self.__enter__()
+        return self.keep()
+
+    def hold(self, work: Callable[[Call], Any]) -> Self:
+        """Do the work now and leave the verdict to the caller's ``with`` block (catch_response).
+
+        An exception of the work waits for the end of the block, where it is raised unless a
+        verdict was given; until then it is ``call.error``.
+        """
+        self.__enter__()
+        try:
+            self.response = work(self)
+        except BaseException as error:
+            if not isinstance(error, Exception) or isinstance(error, STEERING):
+                self.end(error)
+                raise
+            self.error = error
+        if self._end is None:
+            self._end = now()
+        self.keep()
+        self._mode = _HELD
+        return self
+
+    def keep(self) -> Self:
+        """Have the user cancel this call at its end, if nobody ended it by then."""
+        if self.user is not None:
+            self._mode = _KEPT
+            self.user._open_calls.add(self)
+        return self
+
+    def _blames_block(self, error: BaseException) -> bool:
+        """True when the block stumbled over a result that is not there: the call's error counts."""
+        ours = isinstance(error, Exception) and not isinstance(error, STEERING)
+        return ours and self._verdict is None
+
+    def _leave_held_block(self) -> None:
+        error, verdict = self.error, self._verdict
+        self._settle(error)
+        if error is not None and verdict is None and not self._expects(error):
+            raise error
+
+    def _ask_hooks(self) -> None:
+        assert self._hooks is not None
+        self._hooks.before(self)
+        if self._verdict is not None and self._verdict[0] is SKIPPED:
+            skipped = self._verdict[1]
+            self._start = self._end = now()
+            self._settle(None)
+            raise skipped if skipped else CallSkipped(self.name)
+
+    def _settle(self, error: BaseException | None) -> None:
+        """Decide the outcome and report it, in the hub's thread; only the first time counts."""
+        if self._reported:
+            return
+        self._reported = True
+        session = self._session
+        if get_thread_ident() != session.thread:
+            self._note_in_thread(error)
+            session.hand_over(self._conclude, error)
+        elif (
+            error is None
+            and self._verdict is None
+            and self._check is None
+            and self._hooks is None
+            and self._mode is _IN_BLOCK
+        ):
+            self._report(SUCCESS, None)
+        else:
+            self._conclude(error)
+
+    def _note_in_thread(self, error: BaseException | None) -> None:
+        """Let the task know, before it can see the exception, that it is going to be reported."""
+        fails = self._verdict is None or self._verdict[0] is FAILURE
+        if error is not None and self.user is not None and fails and not steers_locust(error):
+            self.user._reported.append(error)
+
+    def _expects(self, error: BaseException) -> bool:
+        """True when a ``raises`` check makes this exception what was wanted."""
+        ours = isinstance(error, Exception) and not isinstance(error, STEERING)
+        return ours and isinstance(self._check, raises) and self._check.expects(error)
+
+    def _conclude(self, error: BaseException | None) -> None:
+        if self._mode is not _IN_BLOCK and self.user is not None:
+            self.user._open_calls.discard(self)
+        if error is not None:
+            self.error = error
+        try:
+            outcome, reason = self._verdict or self._outcome_of(error)
+        except BaseException as thrown:
+            # out of the check: a kill, a deadline, or a word to Locust
+            self._count(*self._outcome_of_error(thrown))
+            raise
+        if self._hooks is not None and outcome in (SUCCESS, FAILURE):
+            self._verdict = (outcome, reason)
+            try:
+                self._hooks.after(self)
+            finally:
+                self._count(*self._verdict)
+        else:
+            self._count(outcome, reason)
+
+    def _count(self, outcome: str, reason: BaseException | None) -> None:
+        if outcome is CANCELLED or outcome is SKIPPED:
+            self._session.figures.count(self.type, self.name, outcome)
+        elif outcome is FAILURE:
+            if self.error is not None:
+                self._session.note_failure(self, self.error)
+            # Locust takes an exception that is false, as one of length 0 is, for none
+            self._report(outcome, reason if reason else CatchResponseError(repr(reason)))
+        elif outcome:
+            self._report(outcome, None)
+
+    def _outcome_of(self, error: BaseException | None) -> tuple[str, BaseException | None]:
+        if error is not None:
+            return self._outcome_of_error(error)
+        if self._check is not None:
+            reason = run_check(self._check, self.response)
+            if reason is not None:
+                return FAILURE, CatchResponseError(reason)
+        return SUCCESS, None
+
+    def _outcome_of_error(self, error: BaseException) -> tuple[str, BaseException | None]:
+        if isinstance(error, STEERING):
+            return "", None
+        if self._expects(error):
+            self.response = error
+            return SUCCESS, None
+        if isinstance(error, Exception):
+            return FAILURE, error
+        if isinstance(error, gevent.Timeout):
+            return FAILURE, _as_timeout(error)
+        if isinstance(error, asyncio.CancelledError) and error.args != (STOPPED,):
+            return FAILURE, CallTimeout("cancelled before it finished, as a deadline does")
+        return CANCELLED, None
+
+    def _report(self, outcome: str, reason: BaseException | None) -> None:
+        session, type_, name = self._session, self.type, self.name
+        start, end = self._start, self._end
+        assert end is not None
+        seconds = end - start
+        if self._one_way and outcome is SUCCESS:
+            session.figures.count(type_, name, ONE_WAY)
+        else:
+            timed = session.figures.timed
+            histogram = timed.get((type_, name, SERVICE, outcome))
+            if histogram is None:
+                histogram = timed[type_, name, SERVICE, outcome] = Histogram()
+            histogram.record(seconds * 1e9)
+        if self._spent is not None:
+            for series, spent in self._spent:
+                session.figures.record(type_, name, series, outcome, int(spent * 1e9))
+        length, response = self.response_length, self.response
+        if length is None:
+            length = len(response) if type(response) is bytes else _length_of(response)
+        context, user = self.context, self.user
+        if user is not None and user._has_context:
+            context = {**self._context_of(user), **(context or {})}
+        session.fire(
+            request_type=type_,
+            name=name,
+            response_time=None if self._one_way else seconds * 1000,
+            response_length=length,
+            response=response,
+            context=context or {},
+            exception=reason,
+            start_time=_EPOCH + start,
+        )
+
+    def _context_of(self, user: ProtocolUser) -> dict[str, Any]:
+        try:
+            return user.context()
+        except Exception as error:  # noqa: BLE001  it must not lose the call
+            self.complain_once(type(user), f"{type(user).__name__}.context", error)
+            return {}
+
+
+def _length_of(response: Any) -> int:
+    if response is None:
+        return 0
+    try:
+        return len(response)
+    except Exception:  # noqa: BLE001  a foreign __len__ may raise anything; then it has none
+        return 0
+
+
+def _as_timeout(error: gevent.Timeout) -> CallTimeout:
+    # gevent's own repr holds an address, which would make every timeout a row of its own
+    if error.seconds is None:
+        return CallTimeout("timed out")
+    return CallTimeout(f"timed out after {error.seconds:g} s")

@@ -1,0 +1,244 @@
+"""A client of one backend: what an adapter is.
+
+An adapter subclasses ``ProtocolClient``, opens its connection in ``connect`` and does its I/O
+inside ``measure`` or ``perform``; timing, outcomes, hooks, closing and the registry are the
+core's. A client registers with its user's resources, so any number of them live in one user;
+without a user (``open_client`` in a script or a test) it is closed by its caller.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from protouser._call import Call, get_thread_ident
+from protouser._checks import Check
+from protouser._closing import close_in_time
+from protouser._errors import ConfigurationError, ConnectFailed, ProtouserError
+from protouser._executors import Stamp
+from protouser._measured import apply_stamp
+from protouser._session import Session
+from protouser._url import Url
+from protouser._watchdog import debugger_attached
+
+if TYPE_CHECKING:
+    from protouser._user import ProtocolUser
+
+__all__ = ["CONTRACT", "ProtocolClient"]
+
+#: The version of what the core and an adapter expect of each other.
+CONTRACT = 1
+
+
+class ProtocolClient:
+    """Base of every adapter's client.
+
+    Attributes:
+        protocol: Locust's "Type" column.
+        schemes: the URL schemes it owns; its protocol's name where empty.
+        default_port: the port of a URL that names none.
+        contract: the version of this contract that the adapter was written for.
+        option_names: the keyword options it understands besides ``timeout``.
+        timeout: seconds that a call may take where the call does not say; None under a debugger,
+            where nobody is to be hurried.
+        close_timeout: seconds that closing may take.
+        url: where the backend is.
+        options: the options it was opened with.
+        resources: what ``connect`` opens goes here, and is closed exactly once.
+        connecting: the running ``connect`` call, for its phases; None otherwise.
+        user: the ``ProtocolUser`` it belongs to, or None.
+    """
+
+    protocol: ClassVar[str] = ""
+    schemes: ClassVar[tuple[str, ...]] = ()
+    default_port: ClassVar[int | None] = None
+    contract: ClassVar[int] = CONTRACT
+    option_names: ClassVar[frozenset[str]] = frozenset()
+    timeout: float | None = 30.0
+    close_timeout: float = 3.0
+
+    def __init__(
+        self,
+        url: str | Url,
+        *,
+        user: ProtocolUser | None = None,
+        session: Session | None = None,
+        **options: Any,
+    ) -> None:
+        self.url = self.parse_url(url)
+        self.user = user
+        self._owns_session = session is None and user is None
+        self.session = session or (user._session if user is not None else Session())
+        self.resources = ExitStack()
+        self.connecting: Call | None = None
+        if debugger_attached():
+            self.timeout = None
+        self.options = self._accepted(options)
+
+    @classmethod
+    def accepted_schemes(cls) -> tuple[str, ...]:
+        """The URL schemes that this class answers for."""
+        return cls.schemes or (cls.protocol,)
+
+    @classmethod
+    def accepts(cls, url: str) -> bool:
+        """True when ``url`` has one of its schemes, or none at all."""
+        scheme, separator, _ = url.partition("://")
+        return not separator or scheme.lower() in cls.accepted_schemes()
+
+    @classmethod
+    def parse_url(cls, url: str | Url) -> Url:
+        """``url`` as this client understands it, with its default port filled in.
+
+        Raises:
+            ConfigurationError: it is malformed, or of another protocol.
+        """
+        parsed = Url.parse(url, cls.accepted_schemes()[0])
+        if parsed.scheme not in cls.accepted_schemes():
+            raise ConfigurationError(
+                f"{cls.__name__} speaks {', '.join(cls.accepted_schemes())},"
+                f" not {parsed.scheme!r} ({parsed})"
+            )
+        if parsed.port is None and cls.default_port is not None:
+            return replace(parsed, port=cls.default_port)
+        return parsed
+
+    def connect(self) -> None:
+        """Open the connection; called inside a measured call named "connect"."""
+
+    def open(self) -> Self:
+        """Connect, as a row "connect" of this protocol; what a failed attempt opened is closed.
+
+        Raises:
+            ProtouserError: or whatever the adapter's ``connect`` raises; it was reported.
+        """
+        if self.user is not None:
+            self.user._clients[self] = None
+        self.connecting = self.measure("connect")
+        try:
+            with self.connecting:
+                self._connect()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.connecting = None
+        return self
+
+    def _connect(self) -> None:
+        try:
+            self.connect()
+        except ProtouserError:
+            raise
+        except OSError as error:
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise ConnectFailed(f"cannot connect to {self.url}: {reason}") from error
+
+    def reopen(self) -> Self:
+        """Close what is left of the connection and connect again, as a row of its own."""
+        self.close()
+        return self.open()
+
+    def close(self) -> None:
+        """Close what ``connect`` opened, within ``close_timeout``. Safe to call twice."""
+        owner = f"{self.protocol} client of {self.url}"
+        close_in_time([self.shut], self.close_timeout, owner)
+        if self._owns_session:
+            self.session.close()
+
+    def shut(self) -> None:
+        """Close what ``connect`` opened, however long it takes; ``close`` limits the time."""
+        if self.user is not None:
+            self.user._clients.pop(self, None)
+        resources, self.resources = self.resources, ExitStack()
+        resources.close()
+
+    def measure(
+        self,
+        name: str,
+        *,
+        request: Any = None,
+        check: Check | None = None,
+        context: dict[str, Any] | None = None,
+        one_way: bool = False,
+    ) -> Call:
+        """A call of this client's protocol, to be used as a context manager.
+
+        ``one_way`` is for what has no answer: it is counted, and has no response time.
+        """
+        return Call(self.session, self.protocol, name, self.user, request, check, context, one_way)
+
+    def perform(
+        self,
+        row: str,
+        work: Callable[[Call], Any],
+        /,
+        *,
+        name: str | None = None,
+        request: Any = None,
+        check: Check | None = None,
+        context: dict[str, Any] | None = None,
+        one_way: bool = False,
+        catch_response: bool = False,
+    ) -> Any:
+        """Do ``work(call)`` inside a measured call and return its result.
+
+        ``name`` is what the user called the row, if he did. The work takes what it sends from
+        ``call.request``, which a hook may have changed. With ``catch_response`` the finished
+        call itself is returned, for a ``with`` block that decides.
+        """
+        if get_thread_ident() != self.session.thread:
+            raise ProtouserError(
+                f"the {self.protocol} client was used in an async task or a native thread;"
+                " use it in a plain task, or an asyncio library in the async one"
+            )
+        row = name or row
+        call = Call(self.session, self.protocol, row, self.user, request, check, context, one_way)
+        if catch_response:
+            return call.hold(work)
+        with call:
+            call.response = work(call)
+        return call.response
+
+    def in_thread(self, call: Call, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a blocking function in a native thread; ``call`` is measured around it there.
+
+        Only this user waits. Waiting for a free thread is the series "queue".
+        """
+        stamp = Stamp()
+        try:
+            return self.session.executor("thread").call(function, args, kwargs, stamp)
+        finally:
+            apply_stamp(stamp, call)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def _accepted(self, options: dict[str, Any]) -> dict[str, Any]:
+        known = self.option_names | {"timeout", "close_timeout"}
+        for name in options:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = (
+                    f"; did you mean {near[0]!r}?"
+                    if near
+                    else f"; it has {', '.join(sorted(known))}"
+                )
+                raise ConfigurationError(f"{type(self).__name__} has no option {name!r}{hint}")
+        for name in ("timeout", "close_timeout"):
+            if name in options:
+                setattr(self, name, _seconds(name, options[name]))
+        return options
+
+
+def _seconds(name: str, value: Any) -> float:
+    if isinstance(value, int | float) and value > 0:
+        return value
+    raise ConfigurationError(f"{name}={value!r} is no number of seconds above 0")

@@ -1,0 +1,137 @@
+"""A log-linear histogram of integer nanoseconds that can be merged.
+
+A value keeps its eight leading bits: the key is the number of bits cut off, shifted left by
+eight, plus what is left. A bucket is therefore at most 1/128 wide and its middle at most 0.4 %
+from any value in it, from one microsecond to hours, while merging stays an addition of counts.
+Minimum, maximum, sum and count are exact; the sum soon needs more than the 64 bits that a codec
+carries, so they travel as hexadecimal text. The layout is that of HdrHistogram with one octave
+per power of two (G. Tene, hdrhistogram.org); memory is bounded by 128 keys per octave.
+
+Recording happens once per call of a load test, so it only appends; a thousand values at a time
+are sorted into buckets, in one loop, and whoever reads has the rest sorted in first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Self
+
+__all__ = ["LARGEST", "Histogram"]
+
+#: Larger values count as this one.
+LARGEST: Final = 1 << 124
+
+_BITS: Final = 8
+_MASK: Final = (1 << _BITS) - 1
+_NOTHING_YET: Final = LARGEST + 1
+_MOST_FRESH: Final = 1000
+
+
+class Histogram:
+    """Counts of durations in nanoseconds, right to 0.4 %."""
+
+    __slots__ = ("_buckets", "_fresh", "_maximum", "_minimum", "_total")
+
+    def __init__(self) -> None:
+        self._fresh: list[float] = []
+        self._buckets: dict[int, int] = {}
+        self._total = 0
+        self._minimum = _NOTHING_YET
+        self._maximum = 0
+
+    def record(self, value: float) -> None:
+        """Count one value, cut to an integer; anything below zero counts as zero."""
+        fresh = self._fresh
+        fresh.append(value)
+        if len(fresh) >= _MOST_FRESH:
+            self._sort_in()
+
+    def merge(self, other: Histogram) -> None:
+        """Add the counts of ``other``; the order of merging does not matter."""
+        self._sort_in()
+        other._sort_in()
+        self._minimum = min(self._minimum, other._minimum)
+        self._maximum = max(self._maximum, other._maximum)
+        self._total += other._total
+        for key, count in other._buckets.items():
+            self._buckets[key] = self._buckets.get(key, 0) + count
+
+    @property
+    def buckets(self) -> dict[int, int]:
+        """Counts by key."""
+        return self._sort_in()._buckets
+
+    @property
+    def count(self) -> int:
+        """How many values were counted."""
+        return sum(self.buckets.values())
+
+    @property
+    def minimum(self) -> int:
+        """The smallest value, exactly; 0 when empty."""
+        return self._sort_in()._minimum if self.buckets else 0
+
+    @property
+    def maximum(self) -> int:
+        """The largest value, exactly; 0 when empty."""
+        return self._sort_in()._maximum
+
+    @property
+    def mean(self) -> float:
+        """The exact mean; 0.0 when empty."""
+        return self._sort_in()._total / max(self.count, 1)
+
+    def percentile(self, share: float) -> int:
+        """The smallest value that at least ``share`` (0 to 1) of all values do not exceed."""
+        buckets, count = self.buckets, self.count
+        wanted = max(1, -(-count * share // 1))
+        if wanted >= count:
+            return self._maximum
+        seen = 0
+        for key in sorted(buckets):
+            seen += buckets[key]
+            if seen >= wanted:
+                return min(max(_middle(key), self._minimum), self._maximum)
+        return self._maximum
+
+    def to_wire(self) -> list[Any]:
+        """A flat list that any codec carries: three exact figures as text, then small integers."""
+        buckets = self.buckets
+        flat: list[Any] = [f"{exact:x}" for exact in (self._total, self._minimum, self._maximum)]
+        for pair in buckets.items():
+            flat.extend(pair)
+        return flat
+
+    @classmethod
+    def from_wire(cls, flat: Sequence[Any]) -> Self:
+        """The histogram that ``to_wire`` wrote."""
+        histogram = cls()
+        exact = (int(text, 16) for text in flat[:3])
+        histogram._total, histogram._minimum, histogram._maximum = exact
+        histogram._buckets = dict(zip(flat[3::2], flat[4::2], strict=True))
+        return histogram
+
+    def _sort_in(self) -> Self:
+        if not self._fresh:
+            return self
+        fresh, self._fresh = self._fresh, []
+        values = list(map(int, fresh))
+        if min(values) < 0 or max(values) > LARGEST:
+            values = [min(max(value, 0), LARGEST) for value in values]
+        self._total += sum(values)
+        self._minimum = min(self._minimum, min(values))
+        self._maximum = max(self._maximum, max(values))
+        buckets = self._buckets
+        for value in values:
+            if value > _MASK:
+                shift = value.bit_length() - _BITS
+                value = (shift << _BITS) + (value >> shift)
+            buckets[value] = buckets.get(value, 0) + 1
+        return self
+
+
+def _middle(key: int) -> int:
+    shift = key >> _BITS
+    if not shift:
+        return key
+    return ((key & _MASK) << shift) + (1 << shift >> 1)

@@ -1,0 +1,213 @@
+"""What all users of one Locust environment share: figures, executors, watchdog, complaints.
+
+A session belongs to one environment in one process; ``Session.of`` finds or makes it. Outside
+Locust (``open_client`` in a script) there is a session without an environment, which measures
+and tells nobody.
+"""
+
+from __future__ import annotations
+
+from locust.env import Environment
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+from protouser._call import Call, get_thread_ident, now
+from protouser._errors import ProtouserError
+from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
+from protouser._figures import Figures
+from protouser._watchdog import Block, Watchdog, debugger_attached
+
+__all__ = ["Session"]
+
+logger = logging.getLogger(__name__)
+
+_ATTRIBUTE = "_protouser_session"
+_REMEMBERED_PLACES = 1000
+_HOSTS = ("locust", "gevent")
+
+
+class Session:
+    """One environment's measuring: where calls report to, and what they need of the process.
+
+    Attributes:
+        figures: what was measured here and not yet sent to a master.
+        sent: what was measured here and sent to a master.
+        by_worker: what each worker sent, by its client id.
+        missing: workers whose last figures did not arrive.
+    """
+
+    def __init__(self, environment: Environment | None = None) -> None:
+        self.environment = environment
+        self.thread = get_thread_ident()
+        self.fire: Callable[..., None] = _tell_nobody
+        if environment is not None:
+            self.fire = environment.events.request.fire
+        self.reset()
+        self._bridge = Bridge.of_hub()
+        self._logged: set[tuple[str, str, int]] = set()
+        self._complained: set[object] = set()
+        self._executors: dict[str, Executor] = {}
+        self._watchdog: Watchdog | None = None
+
+    @classmethod
+    def of(cls, environment: Environment) -> Session:
+        """The session of an environment, made on first use."""
+        session = getattr(environment, _ATTRIBUTE, None)
+        if session is None:
+            session = cls(environment)
+            setattr(environment, _ATTRIBUTE, session)
+        return session
+
+    def reset(self) -> None:
+        """Forget every figure, as Locust does when a test starts."""
+        self.figures = Figures()
+        self.sent = Figures()
+        self.by_worker: dict[str, Figures] = {}
+        self.missing: list[str] = []
+        self.began = now()
+        self.ended: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the test has run, or ran."""
+        return (self.ended or now()) - self.began
+
+    def take_new(self) -> Figures:
+        """The figures since the last time, which from now on count as sent."""
+        new, self.figures = self.figures, Figures()
+        self.sent.merge(new)
+        return new
+
+    def own_figures(self) -> Figures:
+        """Everything measured in this process."""
+        figures = Figures()
+        figures.merge(self.sent)
+        figures.merge(self.figures)
+        return figures
+
+    def results(self) -> Figures:
+        """Everything measured here and on all workers."""
+        figures = self.own_figures()
+        for worker in self.by_worker.values():
+            figures.merge(worker)
+        return figures
+
+    def executor(self, kind: str) -> Executor:
+        """The executor that all calls of a kind share; for "pinned" a new one."""
+        if kind == "pinned":
+            return PinnedExecutor()
+        executor = self._executors.get(kind)
+        if executor is None:
+            executor = self._executors[kind] = _EXECUTORS[kind]()
+        return executor
+
+    def in_loop(self) -> bool:
+        """True in the native thread of the asyncio loop, where ``async def`` tasks run."""
+        executor = self._executors.get("asyncio")
+        return isinstance(executor, AsyncioExecutor) and executor.in_loop()
+
+    def hand_over(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a function in a greenlet of the hub's thread; called from a native thread."""
+        self._bridge.post(gevent.spawn, function, *args)
+
+    def in_hub(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a function that does not block in the hub's thread, where figures are kept."""
+        if get_thread_ident() == self.thread:
+            function(*args)
+        else:
+            self._bridge.post(function, *args)
+
+    def add(self, type_: str, name: str, counter: str, value: int) -> None:
+        """Add to a counter; in the hub's thread."""
+        self.figures.add(type_, name, counter, value)
+
+    def add_to_trend(self, name: str, value: float) -> None:
+        """Count a value of a trend; in the hub's thread."""
+        self.figures.trend(name, value)
+
+    def complain_once(self, about: object, text: str, error: BaseException) -> None:
+        """Log what somebody's code raised where it must not harm a call; once for each code."""
+        if about not in self._complained:
+            self._complained.add(about)
+            logger.error("%s raised %r. Said once.", text, error, exc_info=error)
+
+    def is_news(self, text: str) -> bool:
+        """True the first time that this is to be said."""
+        if text in self._complained or len(self._complained) >= _REMEMBERED_PLACES:
+            return False
+        self._complained.add(text)
+        return True
+
+    def note_failure(self, call: Call, error: BaseException) -> None:
+        """Remember that ``error`` was counted, and log the first one of each name and line."""
+        if call.user is not None:
+            call.user._reported.append(error)
+        if error.__traceback__ is None or self._was_logged(call.name, error):
+            return
+        what = str(error) or type(error).__name__
+        logger.warning("%s %s failed: %s%s", call.type, call.name, what, _circumstances(error))
+
+    def _was_logged(self, name: str, error: BaseException) -> bool:
+        frame = traceback.extract_tb(error.__traceback__, limit=-1)[-1]
+        place = (name, frame.filename, frame.lineno or 0)
+        if self.environment is None or place in self._logged:
+            return True
+        if self.environment.runner is not None:
+            self._logged.add(place)
+        return len(self._logged) > _REMEMBERED_PLACES
+
+    def watch(self) -> None:
+        """Start to watch for code that blocks the event loop; not under a debugger."""
+        if self._watchdog is None and not debugger_attached():
+            self._watchdog = Watchdog(self._complain)
+            self._watchdog.start()
+
+    def stop_watching(self) -> None:
+        """Stop to watch; Locust itself blocks the event loop for a moment when a test stops."""
+        if self._watchdog is not None:
+            self._watchdog.stop()
+            self._watchdog = None
+
+    def _complain(self, block: Block) -> None:
+        if self._watchdog is not None:
+            logger.warning("%s", block.advice())
+
+    def close(self) -> None:
+        """Stop the watchdog and every executor; they start again when they are needed."""
+        self.stop_watching()
+        for executor in list(self._executors.values()):
+            self.close_executor(executor)
+        self._executors.clear()  # not before: what unwinds there asks whether it is in the loop
+
+    def close_executor(self, executor: Executor) -> None:
+        """Close an executor and count the calls that could not be stopped."""
+        executor.close()
+        if executor.abandoned:
+            self.figures.add("", "", "abandoned threads", executor.abandoned)
+
+
+_EXECUTORS: dict[str, Callable[[], Executor]] = {
+    "asyncio": AsyncioExecutor,
+    "thread": ThreadExecutor,
+}
+
+
+def _circumstances(error: BaseException) -> str:
+    """Where it came from: our own errors say it all, so only the tester's line is added to them."""
+    if not isinstance(error, ProtouserError):
+        return "\n" + "".join(traceback.format_exception(error)).rstrip()
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if not package.startswith("protouser") and package not in _HOSTS:
+            code = frame.f_code
+            return f" (at {code.co_filename}:{line} in {code.co_name})"
+    return ""
+
+
+def _tell_nobody(**_event: Any) -> None:
+    """Outside Locust there is nobody to tell."""

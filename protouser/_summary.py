@@ -1,0 +1,153 @@
+"""The table at the end of a run: every outcome counted, times in units that fit them."""
+
+from __future__ import annotations
+
+from locust.stats import console_logger
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from protouser._figures import (
+    CANCELLED,
+    FAILURE,
+    ONE_WAY,
+    SERVICE,
+    SKIPPED,
+    SUCCESS,
+    Figures,
+)
+from protouser._histogram import Histogram
+from protouser._session import Session
+
+__all__ = ["duration", "log_summary", "summary"]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+_OUTCOMES = {
+    SUCCESS: "ok",
+    FAILURE: "failed",
+    CANCELLED: "cancelled",
+    ONE_WAY: "one-way",
+    SKIPPED: "skipped",
+}
+_ALWAYS = (SUCCESS, FAILURE)
+_PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+_WIDTH = 119
+_NAME_WIDTHS = (16, 48)
+_TYPE_WIDTH = 24
+
+
+def log_summary(session: Session) -> None:
+    """Write the summary where Locust writes its own tables, if anything was measured."""
+    figures = session.results()
+    if figures:
+        for line in summary(figures, session.seconds, session.missing).splitlines():
+            console_logger.info(line)
+
+
+def summary(figures: Figures, seconds: float, missing: Sequence[str] = ()) -> str:
+    """The figures as a table; times are of successful calls."""
+    shown = [key for key in _OUTCOMES if key in _ALWAYS or figures.total(key)]
+    head = ["Type", "Name", *(_OUTCOMES[key] for key in shown), *_PERCENTILES, "calls/s"]
+    rows = [row for name in figures.rows() for row in _rows(figures, name, shown, seconds)]
+    calls = sum(figures.total(outcome) for outcome in _OUTCOMES)
+    lines = [f"protouser: {calls:,} calls in {seconds:.1f} s", "", *_table(head, rows)]
+    lines += [f"  {text}" for text in _counters(figures)]
+    lines += [f"  INCOMPLETE: no final figures from {worker}" for worker in missing]
+    return "\n".join([*lines, ""])
+
+
+def duration(nanoseconds: float) -> str:
+    """A time in the unit that keeps three digits: us, ms or s."""
+    if nanoseconds < 999_500:
+        return f"{nanoseconds / 1e3:.3g} us"
+    if nanoseconds < 999_500_000:
+        return f"{nanoseconds / 1e6:.3g} ms"
+    return f"{nanoseconds / 1e9:.3g} s" if nanoseconds < 999.5e9 else f"{nanoseconds / 1e9:,.0f} s"
+
+
+def _rows(
+    figures: Figures, row: tuple[str, str], shown: Iterable[str], seconds: float
+) -> list[list[str]]:
+    type_, name = row
+    counts = [figures.outcome(type_, name, outcome) for outcome in shown]
+    rate = sum(figures.outcome(type_, name, outcome) for outcome in _OUTCOMES) / max(seconds, 1e-9)
+    cells = [f"{count:,}" for count in counts]
+    times = _times(figures.timed.get((type_, name, SERVICE, SUCCESS)))
+    lines = [[_cut(_text(type_), _TYPE_WIDTH), _text(name), *cells, *times, f"{rate:,.1f}"]]
+    blank = [""] * (len(cells) - 1)
+    for phase, series in _phases(figures, row):
+        lines.append(["", f"  {phase}", f"{series.count:,}", *blank, *_times(series), ""])
+    return lines
+
+
+def _phases(figures: Figures, row: tuple[str, str]) -> list[tuple[str, Histogram]]:
+    found = [
+        (_text(key[2]), series)
+        for key, series in figures.timed.items()
+        if key[:2] == row and key[2] != SERVICE and key[3] == SUCCESS and series.count
+    ]
+    return sorted(found, key=lambda phase: phase[0])
+
+
+def _times(histogram: Histogram | None) -> list[str]:
+    if histogram is None or not histogram.count:
+        return ["-"] * len(_PERCENTILES)
+    return [duration(histogram.percentile(share)) for share in _PERCENTILES.values()]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    table = _with_short_names([head, *rows])
+    widths = _widths(table)
+    lines = []
+    for row in table:
+        cells = [
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return [lines[0], "-" * max(len(line) for line in lines), *lines[1:]]
+
+
+def _widths(table: list[list[str]]) -> list[int]:
+    return [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+
+
+def _with_short_names(table: list[list[str]]) -> list[list[str]]:
+    least, most = _NAME_WIDTHS
+    widths = _widths([[type_, "", *cells] for type_, _, *cells in table])
+    room = _WIDTH - sum(widths) - 2 * (len(widths) - 1)
+    length = max(least, min(most, room))
+    return [[type_, _cut(name, length), *cells] for type_, name, *cells in table]
+
+
+def _cut(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    tail = (length - 3) // 2
+    return f"{text[: length - 3 - tail]}...{text[-tail:]}"
+
+
+def _text(name: object) -> str:
+    """A name on one line, whatever a tester took for it."""
+    return " ".join(str(name).split())
+
+
+def _counters(figures: Figures) -> list[str]:
+    texts = []
+    for (type_, name, counter), value in _by_text(figures.counters):
+        of = f" of {_text(type_)} {_text(name)}" if name != "" else ""
+        texts.append(f"{_text(counter)}{of}: {value:,}")
+    for name, trend in _by_text(figures.trends):
+        p50, p95 = (trend.percentile(share) / 1e9 for share in (0.5, 0.95))
+        texts.append(f"{_text(name)}: {trend.count:,} values, p50 {p50:.4g}, p95 {p95:.4g}")
+    return texts
+
+
+def _by_text(named: dict[_K, _V]) -> list[tuple[_K, _V]]:
+    def words(item: tuple[Any, Any]) -> list[str]:
+        key = item[0]
+        return [str(part) for part in (key if isinstance(key, tuple) else (key,))]
+
+    return sorted(named.items(), key=words)
