@@ -1,0 +1,21 @@
+"""Sockets for adapters: connect within a time limit, then bytes by callback in gevent's hub."""
+
+from protouser.net._dial import Deadline, RawSocket, dial, dial_unix
+from protouser.net._hubsocket import HubSocket, Receiver
+from protouser.net._open import open_socket, open_unix_socket
+from protouser.net._tls import TlsOptions, TlsSession, TlsSocket, shake_hands
+
+__all__ = [
+    "Deadline",
+    "HubSocket",
+    "RawSocket",
+    "Receiver",
+    "TlsOptions",
+    "TlsSession",
+    "TlsSocket",
+    "dial",
+    "dial_unix",
+    "open_socket",
+    "open_unix_socket",
+    "shake_hands",
+]
