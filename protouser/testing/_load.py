@@ -1,0 +1,77 @@
+"""A small load inside any test: real users, Locust's own local runner, results by (type, name)."""
+
+from __future__ import annotations
+
+from locust import User
+from locust.env import Environment
+from locust.runners import LocalRunner
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+
+from protouser._attach import attach, check_hosts
+from protouser._call import now
+from protouser.testing._results import Report, Results
+
+__all__ = ["capture", "load"]
+
+_POLL = 0.02
+
+
+def load(
+    *user_classes: type[User],
+    users: int = 5,
+    seconds: float = 3.0,
+    host: str | None = None,
+    stop_timeout: float = 0.0,
+) -> Results:
+    """Run users of the classes for some seconds, or until they have all ended.
+
+    Args:
+        user_classes: what to run.
+        users: how many, spread over the classes.
+        seconds: how long; the test ends earlier when no user is left.
+        host: as ``--host``.
+        stop_timeout: as ``--stop-timeout``: how long running tasks may take to finish.
+
+    Raises:
+        ConfigurationError: a host that no run can reach, before the load starts.
+    """
+    environment = Environment(user_classes=list(user_classes), host=host, stop_timeout=stop_timeout)
+    check_hosts(environment)
+    session = attach(environment)
+    runner = environment.create_local_runner()
+    errors: list[BaseException] = []
+    environment.events.user_error.add_listener(lambda exception, **_: errors.append(exception))
+    with capture(environment) as reports:
+        runner.start(users, spawn_rate=min(users, 100))
+        _run(runner, seconds)
+        runner.quit()
+    return Results(session.results(), session.seconds, reports, errors)
+
+
+@contextmanager
+def capture(environment: Environment) -> Iterator[list[Report]]:
+    """The request events that an environment fires inside the block, as a growing list."""
+    reports: list[Report] = []
+
+    def listener(**event: Any) -> None:
+        reports.append(Report(**{name: event[name] for name in Report.__slots__}))
+
+    environment.events.request.add_listener(listener)
+    try:
+        yield reports
+    finally:
+        environment.events.request.remove_listener(listener)
+
+
+def _run(runner: LocalRunner, seconds: float) -> None:
+    began = now()
+    while now() - began < seconds:
+        gevent.sleep(min(_POLL, seconds))
+        spawning = runner.spawning_greenlet
+        if spawning is not None and spawning.ready() and runner.user_count == 0:
+            return

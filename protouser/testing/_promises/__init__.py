@@ -1,0 +1,1 @@
+"""What an adapter promises, by topic; ``AdapterContract`` is all of them together."""
