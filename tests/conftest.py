@@ -1,0 +1,216 @@
+"""What every test gets: Locust's patches, and a watch over what a test leaves behind."""
+
+from __future__ import annotations
+
+import locust  # noqa: F401  first: it patches the standard library for gevent
+from locust.env import Environment
+
+import contextlib
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from weakref import WeakSet
+
+import gevent
+import pytest
+from gevent.greenlet import Greenlet
+
+WITHIN = 2.0  # seconds that what ends by itself may take to be gone
+PROCESS = Path("/proc/self")  # not there on macOS: only greenlets and threads are watched then
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open what gevent keeps for the life of the process, so that it is no test's."""
+    del config
+    hub = gevent.get_hub()
+    # The alarm of pytest-timeout, and pytest.fail, may come in another greenlet than the test's.
+    hub.SYSTEM_ERROR = (*hub.SYSTEM_ERROR, pytest.fail.Exception)
+    hub.threadpool.apply(int)
+    subprocess.run([sys.executable, "-S", "-c", ""], check=True)
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What the process has at one moment."""
+
+    descriptors: frozenset[tuple[str, str]]
+    children: frozenset[str]
+    threads: dict[int, str]
+    pool_size: int
+
+    @classmethod
+    def now(cls) -> Belongings:
+        """Look at the process; native threads are those that Python has a frame of."""
+        threads = {ident: str(frame) for ident, frame in sys._current_frames().items()}
+        pool_size = gevent.get_hub().threadpool.size
+        return cls(frozenset(_descriptors()), frozenset(_children()), threads, pool_size)
+
+    def not_in(self, before: Belongings, with_threads: bool) -> list[str]:
+        """Name what is here and was not before; workers of the hub's own pool do not count."""
+        named = [f"child process {pid}" for pid in self.children - before.children]
+        if not with_threads:
+            return named
+        opened = sorted(self.descriptors - before.descriptors)
+        named += [f"descriptor {number}, {target}" for number, target in opened]
+        started = [place for ident, place in self.threads.items() if ident not in before.threads]
+        if len(started) > self.pool_size - before.pool_size:
+            named += [f"native thread at {place}" for place in started]
+        return named
+
+
+def _descriptors() -> Iterator[tuple[str, str]]:
+    with contextlib.suppress(FileNotFoundError):
+        for number in os.listdir(PROCESS / "fd"):
+            with contextlib.suppress(FileNotFoundError):  # the listing's own
+                yield number, os.readlink(PROCESS / "fd" / number)
+
+
+def _children() -> Iterator[str]:
+    for children in PROCESS.glob("task/*/children"):
+        with contextlib.suppress(OSError):
+            yield from children.read_text().split()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a descriptor, a child process, a greenlet or a native thread.
+
+    Greenlets are those spawned since the test began. With ``@pytest.mark.leaves_native_threads``
+    threads may stay, and descriptors, since a thread may hold some.
+    """
+    spawned: WeakSet[Greenlet[..., Any]] = WeakSet()
+    noted = spawned.add
+    Greenlet.add_spawn_callback(noted)
+    with_threads = request.node.get_closest_marker("leaves_native_threads") is None
+    before = Belongings.now()
+    yield
+    Greenlet.remove_spawn_callback(noted)
+
+    def left() -> list[str]:
+        alive = [f"greenlet {greenlet!r}" for greenlet in list(spawned) if not greenlet.ready()]
+        return alive + Belongings.now().not_in(before, with_threads)
+
+    if _still(left):
+        named = "\n  ".join(left())
+        pytest.fail(f"the test left behind:\n  {named}", pytrace=False)
+
+
+def _still(left: Callable[[], list[str]]) -> bool:
+    """Whether something is left, after what is unreachable and what ends by itself had a chance."""
+    if not left():
+        return False
+    gc.collect()
+    until = perf_counter() + WITHIN
+    while left():
+        if perf_counter() > until:
+            return True
+        gevent.sleep(0.01)
+    return False
+
+
+@pytest.fixture
+def make_locust_env() -> Iterator[Callable[..., Environment]]:
+    """Make Locust environments, as many as a test needs; what they run ends with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**arguments: Any) -> Environment:
+            environment = Environment(**arguments)
+            stack.callback(_end, environment)
+            return environment
+
+        yield make
+
+
+@pytest.fixture
+def locust_env(make_locust_env: Callable[..., Environment]) -> Environment:
+    """A Locust environment with events of its own, and no runner yet."""
+    return make_locust_env()
+
+
+def _end(environment: Environment) -> None:
+    """End web UI and runner, with the sockets and the context that Locust leaves open."""
+    if environment.web_ui is not None:
+        environment.web_ui.stop()
+    runner = environment.runner
+    if runner is None:
+        return
+    runner.quit()
+    for end in (getattr(runner, "server", None), getattr(runner, "client", None)):
+        if end is not None:
+            end.close(linger=0)
+            end.socket.context.term()
+
+
+@dataclass(frozen=True)
+class LocustRun:
+    """How a run of the ``locust`` command ended, and its statistics as ``--json-file`` has them."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    stats: list[dict[str, Any]]
+
+    def row(self, type_: str, name: str) -> dict[str, Any]:
+        """The one row of this type and name."""
+        rows = [row for row in self.stats if (row["method"], row["name"]) == (type_, name)]
+        assert len(rows) == 1, f"{len(rows)} rows {type_} {name} in {self}"
+        return rows[0]
+
+
+@pytest.fixture
+def run_locust(tmp_path: Path) -> Callable[..., LocustRun]:
+    """Run ``locust -f FILE ARGUMENTS`` in a folder of its own, without a UI unless asked for.
+
+    ``file`` is a path, or the text of a locustfile. Nothing of the run is alive when it returns;
+    longer than ``timeout`` seconds is an error that shows the output.
+    """
+
+    def run(file: Path | str, *arguments: str, timeout: float = 60) -> LocustRun:
+        if isinstance(file, str):
+            text, file = file, tmp_path / "locustfile.py"
+            file.write_text(textwrap.dedent(text))
+        stem = f"stats-{len(list(tmp_path.glob('stats-*')))}"  # Locust appends .json
+        command = [sys.executable, "-m", "locust", "-f", str(file), "--json-file", stem]
+        if not {"--worker", "--autostart", "--headless"}.intersection(arguments):
+            command.append("--headless")
+        ended = _run_and_end([*command, *arguments], tmp_path, timeout)
+        written = tmp_path / f"{stem}.json"
+        return LocustRun(*ended, json.loads(written.read_text()) if written.exists() else [])
+
+    return run
+
+
+def _run_and_end(command: list[str], folder: Path, timeout: float) -> tuple[int, str, str]:
+    """Run ``command``, and end all that it started, in time or not."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**ours, "HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            stdout, stderr = process.communicate()
+            named = f"{' '.join(command)}: not done in {timeout} s\n{stdout}\n{stderr}"
+            pytest.fail(named, pytrace=False)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, stdout, stderr

@@ -1,0 +1,122 @@
+"""Real Locust processes: one alone, forked workers, or a master with separate workers."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+PATIENCE = 40
+
+
+class Locusts:
+    """The processes of one test, and what the master wrote at its end."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.results_file = folder / "results.json"
+        self.started = []
+        self.port = _free_port()
+
+    def start(self, *options, locustfile=LOCUSTFILE, **environment):
+        """A locust process in a group of its own; its output goes to a file."""
+        log = self.folder / f"log{len(self.started)}.txt"
+        if "--processes" in options:  # not the usual port, where another test may listen
+            port = self.port + 1
+            options = (*options, "--master-bind-port", port, "--master-port", port)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "locust", "-f", str(locustfile), *map(str, options)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env={**os.environ, **environment, "RESULTS": str(self.results_file)},
+                start_new_session=True,
+            )
+        process.log = log
+        self.started.append(process)
+        return process
+
+    def master(self, workers, *options, **environment):
+        """A headless master that waits for this many workers."""
+        expect = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", self.port]
+        expect += ["--expect-workers", workers, "--headless", "--only-summary"]
+        return self.start(*expect, *options, **environment)
+
+    def worker(self, **environment):
+        """One worker of that master."""
+        where = ["--worker", "--master-host", "127.0.0.1", "--master-port", self.port]
+        return self.start(*where, **environment)
+
+    def results(self):
+        """What the master measured, once it has ended."""
+        return json.loads(self.results_file.read_text())
+
+    def end(self):
+        """Kill what still runs."""
+        for process in self.started:
+            _kill_group(process)
+
+
+@pytest.fixture
+def locusts(tmp_path):
+    processes = Locusts(tmp_path)
+    yield processes
+    processes.end()
+
+
+@pytest.fixture
+def finish():
+    """Wait for a process and say how it ended: its exit code, with its output on a surprise."""
+
+    def wait(process, expected=0):
+        try:
+            code = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            code = "still running"
+        assert code == expected, process.log.read_text()
+        return process.log.read_text()
+
+    return wait
+
+
+@pytest.fixture
+def eventually():
+    """Wait, with an end, until a condition holds."""
+
+    def wait(condition, what="the condition"):
+        deadline = time.monotonic() + PATIENCE
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"{what} never came"
+            time.sleep(0.05)
+        return found
+
+    return wait
+
+
+def _kill_group(process):
+    for child in _family(process):
+        child.kill()
+    process.wait(10)
+
+
+def _family(process):
+    try:
+        parent = psutil.Process(process.pid)
+        return [*parent.children(recursive=True), parent]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _free_port():
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

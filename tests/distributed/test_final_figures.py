@@ -1,0 +1,81 @@
+"""Figures of a distributed run are complete: nothing that was measured at the end is lost."""
+
+import os
+import signal
+
+import pytest
+
+
+def operation(locusts):
+    return locusts.results()["rows"]["operation"]
+
+
+def run(locusts, finish, *options, **environment):
+    process = locusts.start("--headless", "--only-summary", *options, **environment)
+    return finish(process)
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
+def test_ten_operations_longer_than_the_test_are_ten_cancelled(locusts, finish, processes):
+    options = ["-u", 10, "-r", 10, "-t", "3s", *processes]
+    output = run(locusts, finish, *options, OPERATION_SECONDS="20")
+    assert operation(locusts) == {"success": 0, "failure": 0, "cancelled": 10, "one_way": 0}
+    assert "cancelled" in output
+    assert locusts.results()["locust"] == {}
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
+def test_operations_that_end_within_the_stop_timeout_all_count(locusts, finish, processes):
+    options = ["-u", 12, "-r", 12, "-t", "2s", "--stop-timeout", 6, *processes]
+    run(locusts, finish, *options, OPERATION_SECONDS="3.5")
+    assert operation(locusts) == {"success": 12, "failure": 0, "cancelled": 0, "one_way": 0}
+    assert locusts.results()["locust"] == {"operation": [12, 0]}
+
+
+def test_a_master_with_separate_workers_has_everything(locusts, finish):
+    master = locusts.master(2, "-u", 6, "-r", 6, "-t", "3s", "--stop-timeout", 5)
+    workers = [locusts.worker(), locusts.worker()]
+    finish(master)
+    for worker in workers:
+        finish(worker)
+    results = locusts.results()
+    assert results["missing"] == []
+    assert results["rows"]["operation"]["cancelled"] == 0
+    assert results["locust"]["operation"] == [results["rows"]["operation"]["success"], 0]
+
+
+def test_ctrl_c_on_master_and_workers_loses_nothing(locusts, finish, eventually):
+    options = ["-u", 10, "-r", 10, "-t", "60s", "--processes", 2, "--headless", "--only-summary"]
+    process = locusts.start(*options, OPERATION_SECONDS="30")
+    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    os.killpg(process.pid, signal.SIGINT)
+    finish(process)
+    assert operation(locusts) == {"success": 0, "failure": 0, "cancelled": 10, "one_way": 0}
+    assert locusts.results()["missing"] == []
+
+
+def test_a_worker_that_is_told_to_end_reports_unasked(locusts, finish, eventually):
+    master = locusts.master(2, "-u", 4, "-r", 4, "-t", "5s", OPERATION_SECONDS="30")
+    environment = {"OPERATION_SECONDS": "30"}
+    leaving, staying = locusts.worker(**environment), locusts.worker(**environment)
+    eventually(lambda: "All users spawned" in master.log.read_text(), "spawning")
+    leaving.send_signal(signal.SIGTERM)
+    finish(leaving)
+    finish(master)
+    finish(staying)
+    # the master may have moved the two users of the first worker to the second
+    assert operation(locusts)["cancelled"] >= 4
+    assert locusts.results()["missing"] == []
+
+
+def test_a_worker_that_dies_is_named(locusts, finish, eventually):
+    master = locusts.master(2, "-u", 4, "-r", 4, "-t", "5s", OPERATION_SECONDS="0.1")
+    dying, staying = locusts.worker(), locusts.worker()
+    eventually(lambda: "All users spawned" in master.log.read_text(), "spawning")
+    dying.kill()
+    output = finish(master)
+    finish(staying)
+    assert len(locusts.results()["missing"]) == 1
+    assert "the figures of" in output
+    assert "INCOMPLETE: no final figures from" in output
+    assert operation(locusts)["success"] > 10

@@ -1,0 +1,68 @@
+"""A test that is started and stopped from the web UI, twice in one process."""
+
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+
+def post(url, **form):
+    data = urllib.parse.urlencode(form).encode()
+    with urllib.request.urlopen(url, data, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def press(url):
+    try:
+        urllib.request.urlopen(url, b"", timeout=30).close()
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        urllib.request.urlopen(url, timeout=30).close()  # as Locust had it before 2.47
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def stats(url):
+    return get(f"{url}/stats/requests")
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
+def test_a_test_is_started_and_stopped_twice(locusts, finish, eventually, processes):
+    options = ["--web-host", "127.0.0.1", "--web-port", locusts.port, *processes]
+    process = locusts.start(*options, OPERATION_SECONDS="0.05")
+    url = f"http://127.0.0.1:{locusts.port}"
+    eventually(lambda: "Starting web interface" in process.log.read_text(), "the web interface")
+    eventually(lambda: _ready(url, len(processes)), "the workers")
+    for _round in range(2):
+        assert post(f"{url}/swarm", user_count=4, spawn_rate=4)["success"]
+        eventually(lambda: stats(url)["state"] == "running", "the start")
+        eventually(lambda: _requests(url) > 20, "requests")
+        if not processes:  # Locust itself leaves the workers' last seconds standing
+            press(f"{url}/stats/reset")
+            eventually(lambda: _requests(url) > 0, "requests after the reset")
+        press(f"{url}/stop")
+        eventually(lambda: stats(url)["state"] == "stopped", "the stop")
+        counted = _requests(url)
+    process.terminate()
+    finish(process)
+    assert locusts.results()["missing"] == []
+    assert locusts.results()["rows"]["operation"]["success"] == counted
+    assert not re.search(r"Traceback|ERROR", process.log.read_text())
+
+
+def _ready(url, distributed):
+    try:
+        state = stats(url)
+    except OSError:
+        return False
+    return not distributed or len(state["workers"]) == 2
+
+
+def _requests(url):
+    return sum(row["num_requests"] for row in stats(url)["stats"] if row["name"] == "operation")

@@ -1,0 +1,293 @@
+"""The inbox: order, waiting, deadlines, the end, and that no message is lost to a dead greenlet."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from gevent import get_hub
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protouser._call import now
+from protouser._errors import CallTimeout, ConnectionLost, MalformedMessage
+from protouser._inbox import Inbox
+
+SOON = 5.0
+
+
+def in_hub(function, *args):
+    """Call as an engine does: from a callback of the hub, whose end is waited for."""
+    done = gevent.event.Event()
+
+    def callback():
+        try:
+            function(*args)
+        finally:
+            done.set()
+
+    get_hub().loop.run_callback(callback)
+    assert done.wait(SOON)
+
+
+def waiting(function, *args):
+    """A greenlet that has reached its first wait."""
+    greenlet = gevent.spawn(function, *args)
+    gevent.sleep(0)
+    assert not greenlet.ready()
+    return greenlet
+
+
+def test_a_message_that_is_there_is_returned_at_once_with_its_time():
+    inbox = Inbox()
+    inbox.deliver(b"one", 1.5)
+    assert inbox.get(timeout=0) == (b"one", 1.5, False)
+
+
+def test_messages_come_in_the_order_of_arrival():
+    inbox = Inbox()
+    for number in range(5):
+        inbox.deliver(number, 0.0)
+    assert len(inbox) == 5
+    assert [inbox.get()[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+def test_a_waiting_greenlet_runs_before_deliver_returns_in_the_hub():
+    inbox, seen = Inbox(), []
+    reader = waiting(lambda: seen.append(inbox.get(SOON)))
+    in_hub(lambda: (inbox.deliver(b"x", 2.0), seen.append("delivered")))
+    assert seen == [(b"x", 2.0, True), "delivered"]
+    assert reader.ready()
+
+
+def test_deliver_from_another_greenlet_wakes_the_reader_and_comes_back():
+    inbox = Inbox()
+    reader = waiting(inbox.get, SOON)
+    inbox.deliver(b"x", 2.0)
+    assert not reader.ready()
+    assert reader.get(timeout=SOON) == (b"x", 2.0, True)
+
+
+def test_several_readers_are_served_in_the_order_in_which_they_came():
+    inbox = Inbox()
+    readers = [waiting(inbox.get, SOON) for _ in range(3)]
+    in_hub(lambda: [inbox.deliver(number, 0.0) for number in range(3)])
+    assert [reader.get(timeout=SOON)[0] for reader in readers] == [0, 1, 2]
+
+
+def test_a_timeout_says_what_did_not_come_and_never_fires_early():
+    inbox = Inbox()
+    began = now()
+    with pytest.raises(CallTimeout, match=r"^no reply within 0\.05 s$"):
+        inbox.get(0.05, awaited="reply")
+    assert now() - began >= 0.05
+
+
+def test_a_timeout_counts_from_the_time_that_is_given():
+    inbox = Inbox()
+    with pytest.raises(CallTimeout, match=r"^no message within 60 s$"):
+        inbox.get(60, since=now() - 60)
+
+
+def test_a_timer_that_runs_on_from_an_answered_wait_ends_only_who_is_overdue():
+    inbox = Inbox()
+    answered = waiting(inbox.get, 0.02)
+    in_hub(inbox.deliver, b"x", 0.0)
+    assert answered.get(timeout=SOON)
+    began = now()
+    with pytest.raises(CallTimeout):
+        inbox.get(0.1)
+    assert now() - began >= 0.1
+
+
+def test_a_shorter_wait_behind_a_longer_one_ends_first():
+    inbox = Inbox()
+    patient = waiting(inbox.get, SOON)
+    with pytest.raises(CallTimeout):
+        inbox.get(0.02)
+    in_hub(inbox.deliver, b"x", 0.0)
+    assert patient.get(timeout=SOON)[0] == b"x"
+
+
+def test_every_overdue_reader_is_ended_and_the_rest_go_on_waiting():
+    inbox = Inbox()
+    overdue = [waiting(inbox.get, 0.03) for _ in range(3)]
+    patient = waiting(inbox.get, SOON)
+    gevent.joinall(overdue, timeout=SOON)
+    assert [type(reader.exception) for reader in overdue] == [CallTimeout] * 3
+    in_hub(inbox.deliver, b"x", 0.0)
+    assert patient.get(timeout=SOON)[0] == b"x"
+
+
+def test_a_switch_by_somebody_else_is_not_taken_for_a_message():
+    inbox = Inbox()
+    reader = waiting(inbox.get, SOON)
+    in_hub(reader.switch)
+    assert not reader.ready()
+    in_hub(inbox.deliver, b"x", 0.0)
+    assert reader.get(timeout=SOON)[0] == b"x"
+
+
+def test_a_killed_reader_leaves_its_message_to_the_next():
+    inbox = Inbox()
+    killed = waiting(inbox.get, SOON)
+    patient = waiting(inbox.get, SOON)
+    killed.kill()
+    in_hub(inbox.deliver, b"x", 0.0)
+    assert patient.get(timeout=SOON)[0] == b"x"
+    assert len(inbox) == 0
+
+
+def test_a_reader_killed_after_its_message_was_scheduled_gives_it_back():
+    inbox = Inbox()
+    killed = waiting(inbox.get, SOON)
+    killed.kill(block=False)
+    inbox.deliver("first", 1.0)
+    inbox.deliver("second", 2.0)
+    killed.join(SOON)
+    assert isinstance(killed.value, gevent.GreenletExit)
+    assert [inbox.get(0)[0], inbox.get(0)[0]] == ["first", "second"]
+
+
+def test_a_message_given_back_goes_to_who_waits_already():
+    inbox = Inbox()
+    killed = waiting(inbox.get, SOON)
+    patient = waiting(inbox.get, SOON)
+    killed.kill(block=False)
+    inbox.deliver("first", 1.0)
+    assert patient.get(timeout=SOON) == ("first", 1.0, True)
+
+
+def test_a_killed_reader_that_waits_elsewhere_is_not_disturbed_by_the_late_wake_up():
+    inbox = Inbox()
+    slept = []
+
+    def reads_then_sleeps():
+        try:
+            inbox.get(SOON)
+        finally:
+            gevent.sleep(0.02)
+            slept.append(True)
+
+    killed = waiting(reads_then_sleeps)
+    killed.kill(block=False)
+    inbox.deliver("first", 1.0)
+    killed.join(SOON)
+    assert slept == [True]
+
+
+def test_a_gevent_timeout_in_a_reader_frees_its_place():
+    inbox = Inbox()
+
+    def reads():
+        with gevent.Timeout(0.02, False):
+            inbox.get()
+
+    reader = waiting(reads)
+    reader.join(SOON)
+    inbox.deliver(b"x", 0.0)
+    assert inbox.get(0)[0] == b"x"
+
+
+def test_the_end_wakes_everybody_at_once_and_stays():
+    inbox = Inbox()
+    readers = [waiting(inbox.get, SOON) for _ in range(3)]
+    in_hub(inbox.end, ConnectionLost("gone"))
+    assert [str(reader.exception) for reader in readers] == ["gone"] * 3
+    with pytest.raises(ConnectionLost, match="gone"):
+        inbox.get(SOON)
+    assert inbox.ended
+
+
+def test_what_came_before_an_orderly_end_can_still_be_read():
+    inbox = Inbox()
+    inbox.deliver(b"last", 1.0)
+    inbox.end()
+    inbox.deliver(b"after", 2.0)
+    assert inbox.get() == (b"last", 1.0, False)
+    with pytest.raises(ConnectionLost, match="the connection has ended"):
+        inbox.get()
+
+
+def test_a_failure_drops_what_nobody_has_read():
+    inbox = Inbox()
+    inbox.deliver(b"doubtful", 1.0)
+    inbox.fail(MalformedMessage("nonsense"))
+    with pytest.raises(MalformedMessage, match="nonsense"):
+        inbox.get()
+
+
+def test_the_first_end_holds():
+    inbox = Inbox()
+    inbox.end(ConnectionLost("first"))
+    inbox.end(ConnectionLost("second"))
+    with pytest.raises(ConnectionLost, match="first"):
+        inbox.get()
+
+
+def test_ending_stops_the_timer_so_that_nothing_keeps_the_loop_alive():
+    inbox = Inbox()
+    reader = waiting(inbox.get, 1000)
+    assert inbox._timer is not None
+    inbox.end()
+    reader.join(SOON)
+    assert inbox._timer is None
+    assert isinstance(reader.exception, ConnectionLost)
+
+
+def test_a_full_inbox_pauses_its_source_once_and_resumes_it_when_half_read():
+    calls = []
+    inbox = Inbox(4, lambda: calls.append("full"), lambda: calls.append("drained"))
+    for number in range(6):
+        inbox.deliver(number, 0.0)
+    assert calls == ["full"]
+    taken = [inbox.get()[0] for _ in range(3)]
+    assert calls == ["full"]
+    taken.append(inbox.get()[0])
+    assert calls == ["full", "drained"]
+    assert taken == [0, 1, 2, 3]
+
+
+def test_a_reader_that_reads_again_from_within_the_delivery_gets_the_next_one():
+    inbox, seen = Inbox(), []
+
+    def reads_three():
+        seen.extend(inbox.get(SOON)[0] for _ in range(3))
+
+    reader = waiting(reads_three)
+    in_hub(lambda: [inbox.deliver(number, 0.0) for number in range(3)])
+    reader.join(SOON)
+    assert seen == [0, 1, 2]
+
+
+STEPS = st.lists(
+    st.sampled_from(["deliver", "deliver in hub", "read", "kill", "wait"]), max_size=40
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_every_message_is_read_exactly_once_whoever_is_killed(steps):
+    inbox, sent, got, readers = Inbox(), 0, [], []
+
+    def read():
+        got.append(inbox.get(SOON)[0])
+
+    for step in steps:
+        if step == "deliver":
+            inbox.deliver(sent, 0.0)
+            sent += 1
+        elif step == "deliver in hub":
+            in_hub(inbox.deliver, sent, 0.0)
+            sent += 1
+        elif step == "read":
+            readers.append(gevent.spawn(read))
+        elif step == "kill" and readers:
+            readers.pop(0).kill(block=False)
+        else:
+            gevent.sleep(0)
+    gevent.sleep(0)
+    gevent.sleep(0)
+    gevent.killall(readers, timeout=SOON)
+    while len(inbox):
+        got.append(inbox.get(0)[0])
+    assert sorted(got) == list(range(sent))

@@ -1,0 +1,106 @@
+"""The table at the end of a run: as a whole, and with names of any type and length."""
+
+import pytest
+
+from protouser._figures import CANCELLED, FAILURE, ONE_WAY, SERVICE, SKIPPED, SUCCESS, Figures
+from protouser._histogram import Histogram
+from protouser._summary import duration, summary
+
+LONG = "a name that begins like this and, far behind the width of any terminal, ends like that"
+
+
+def example():
+    figures = Figures()
+    for millisecond in range(1, 101):
+        figures.record("tcp", "get", SERVICE, SUCCESS, millisecond * 1_000_000)
+    figures.record("tcp", "get", SERVICE, FAILURE, 9)
+    figures.record("tcp", "get", "first item", SUCCESS, 250_000)
+    figures.timed["tcp", "get", "never", SUCCESS] = Histogram()
+    figures.record("tcp", "connect", SERVICE, SUCCESS, 2_500_000_000)
+    figures.count("udp", "send", ONE_WAY)
+    figures.count("udp", "send", ONE_WAY)
+    figures.count("tcp", "get", CANCELLED)
+    figures.count("tcp", "get", SKIPPED)
+    figures.add("tcp", "get", "items", 1234)
+    figures.add("", "", "reconnects", 2)
+    figures.trend("stock", 12.5)
+    return figures
+
+
+def test_the_whole_table():
+    assert summary(example(), 10.0, ["worker-2"]) == GOLDEN
+
+
+def test_names_of_several_types_and_lines_are_shown_as_text():
+    figures = Figures()
+    for name in (7, "a", None, "two\nlines"):
+        figures.record("tcp", name, SERVICE, SUCCESS, 1_000)
+        figures.record("tcp", name, 5, SUCCESS, 1_000)
+        figures.record("tcp", name, "phase", SUCCESS, 1_000)
+        figures.add("tcp", name, "late")
+        figures.trend(name, 1)
+    lines = summary(figures, 1.0).splitlines()
+    names = [line[5:15].strip() for line in lines if line.startswith("tcp")]
+    assert names == ["7", "None", "a", "two lines"]
+    assert [line.split(":")[0] for line in lines[-8:]] == [
+        *(f"  late of tcp {name}" for name in names),
+        *(f"  {name}" for name in names),
+    ]
+
+
+@pytest.mark.parametrize("outcomes", [(), (CANCELLED, ONE_WAY, SKIPPED)])
+def test_long_names_are_cut_in_the_middle_and_the_table_fits_120_columns(outcomes):
+    figures = Figures()
+    for _ in range(12_345):
+        figures.record("grpc", LONG, SERVICE, SUCCESS, 123_456_789)
+    figures.record("grpc", LONG, "first item", SUCCESS, 1)
+    figures.record("grpc", LONG, LONG, SUCCESS, 1)
+    for outcome in outcomes:
+        figures.count("grpc", "other", outcome)
+    text = summary(figures, 1.0)
+    assert max(map(len, text.splitlines())) < 120
+    assert LONG not in text
+    names = [line[6:] for line in text.splitlines() if line.startswith("grpc")]
+    assert names[0].startswith("a name")
+    assert "that  12,345" in names[0]
+
+
+def test_a_name_is_cut_to_48_columns_and_a_type_to_24():
+    figures = Figures()
+    figures.count("T" * 60, "n" * 60, ONE_WAY)
+    assert f"{'T' * 11}...{'T' * 10}  nnn" in summary(figures, 1.0)
+    figures = Figures()
+    figures.count("tcp", "n" * 60, SUCCESS)
+    assert f"tcp   {'n' * 23}...{'n' * 22}  " in summary(figures, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0 us"),
+        (1_234, "1.23 us"),
+        (999_499, "999 us"),
+        (999_500, "1 ms"),
+        (12_345_678, "12.3 ms"),
+        (1_500_000_000, "1.5 s"),
+        (3_600_000_000_000, "3,600 s"),
+    ],
+)
+def test_a_time_has_the_unit_that_fits(nanoseconds, text):
+    assert duration(nanoseconds) == text
+
+
+GOLDEN = """\
+protouser: 106 calls in 10.0 s
+
+Type  Name           ok  failed  cancelled  one-way  skipped      p50      p95      p99     max  calls/s
+--------------------------------------------------------------------------------------------------------
+tcp   connect         1       0          0        0        0    2.5 s    2.5 s    2.5 s   2.5 s      0.1
+tcp   get           100       1          1        0        1  49.9 ms  95.2 ms  98.8 ms  100 ms     10.3
+        first item    1                                        250 us   250 us   250 us  250 us
+udp   send            0       0          0        2        0        -        -        -       -      0.2
+  reconnects: 2
+  items of tcp get: 1,234
+  stock: 1 values, p50 12.5, p95 12.5
+  INCOMPLETE: no final figures from worker-2
+"""  # noqa: E501  the table as it is shown
