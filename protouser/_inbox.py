@@ -25,6 +25,7 @@ from protouser._waiting import Waiter
 __all__ = ["Inbox"]
 
 Message = TypeVar("Message")
+Match = Callable[[Message], object]
 
 _NEVER = float("inf")
 _OVERDUE = CallTimeout("overdue")  # a sign for get, which knows how long that was
@@ -71,50 +72,57 @@ class Inbox(Generic[Message]):
         Called in the hub it runs that greenlet's code before it returns. After the end the message
         is dropped.
         """
-        if self._waiters:
-            reader = self._waiters.popleft()
-            reader.message = message
-            reader.at = at
-            reader.wake()
-        elif self._end is None:
+        if self._waiters and self._offer(message, at):
+            return
+        if self._end is None:
             self._kept.append((message, at))
-            if len(self._kept) >= self._limit and not self._full:
+            # who waits for one message must not be cut off from it by the others
+            if len(self._kept) >= self._limit and not self._full and not self._waiters:
                 self._full = True
                 if self._on_full is not None:
                     self._on_full()
 
     def get(
-        self, timeout: float | None = None, since: float | None = None, awaited: str = "message"
+        self,
+        timeout: float | None = None,
+        since: float | None = None,
+        awaited: str = "message",
+        *,
+        match: Match[Message] | None = None,
+        after: float | None = None,
     ) -> tuple[Message, float, bool]:
         """The next message, the ``now()`` at which it arrived, and whether it was waited for.
 
-        ``timeout`` counts in seconds from ``since``, a ``now()`` value, or from this call; None
-        waits for ever. ``awaited`` is what the message of a timeout calls it.
+        Args:
+            timeout: seconds, counted from ``since`` or from this call; None waits for ever.
+            since: a ``now()`` value.
+            awaited: what the error of a timeout calls the message.
+            match: takes only a message for which this is true; others stay for other readers. It
+                runs in the hub, where it must not block; what it raises is raised here.
+            after: takes only a message that arrived at this ``now()`` value or later.
 
         Raises:
             CallTimeout: none came in time.
             ConnectionLost: or what ``fail`` and ``end`` were given.
         """
         if self._kept:
-            return self._take_kept()
+            place = 0 if match is None and after is None else self._find_kept(match, after)
+            if place is not None:
+                return self._take_kept(place)
         if self._end is not None:
             raise self._end.with_traceback(None)
+        if self._full:
+            self._drained()
         reader: _Reader[Message] = _Reader(self._hub)
+        reader.match = match
+        if after is not None:
+            reader.after = after
         if timeout is not None:
-            reader.deadline = deadline = (now() if since is None else since) + timeout
-            if self._timer is None or deadline < self._timer_at:
-                self._start_timer(deadline)
-        self._waiters.append(reader)
-        try:
-            reader.wait()
-        except BaseException:
-            self._leave(reader)
-            raise
+            reader.deadline = (now() if since is None else since) + timeout
+        self._wait(reader)
         if reader.error is None:
             return reader.message, reader.at, True
-        if reader.error is _OVERDUE:
-            raise CallTimeout(f"no {awaited} within {timeout:g} s")
-        raise reader.error.with_traceback(None)
+        raise _refusal(reader.error, awaited, timeout)
 
     def end(self, error: BaseException | None = None) -> None:
         """No more will come: who waits gets ``error`` at once, what is kept can still be read."""
@@ -130,13 +138,56 @@ class Inbox(Generic[Message]):
         self._kept.clear()
         self.end(error)
 
-    def _take_kept(self) -> tuple[Message, float, bool]:
-        message, at = self._kept.popleft()
+    def _wait(self, reader: _Reader[Message]) -> None:
+        deadline = reader.deadline
+        if deadline < _NEVER and (self._timer is None or deadline < self._timer_at):
+            self._start_timer(deadline)
+        self._waiters.append(reader)
+        try:
+            reader.wait()
+        except BaseException:
+            self._leave(reader)
+            raise
+
+    def _offer(self, message: Message, at: float) -> bool:
+        """Give a message to the first reader who takes it; True when there was one."""
+        for reader in tuple(self._waiters):
+            try:
+                taken = at >= reader.after and (reader.match is None or reader.match(message))
+            except Exception as error:  # noqa: BLE001  the user's predicate: his call fails by it
+                self._waiters.remove(reader)
+                self._refuse(reader, error)
+                return self._offer(message, at)
+            if taken:
+                self._waiters.remove(reader)
+                reader.message = message
+                reader.at = at
+                reader.wake()
+                return True
+        return False
+
+    def _find_kept(self, match: Match[Message] | None, after: float | None) -> int | None:
+        if after is not None and self._kept[-1][1] < after:
+            return None
+        for place, (message, at) in enumerate(self._kept):
+            if (after is None or at >= after) and (match is None or match(message)):
+                return place
+        return None
+
+    def _take_kept(self, place: int) -> tuple[Message, float, bool]:
+        if place == 0:
+            message, at = self._kept.popleft()
+        else:
+            message, at = self._kept[place]
+            del self._kept[place]
         if self._full and len(self._kept) <= self._limit // 2:
-            self._full = False
-            if self._on_drained is not None:
-                self._on_drained()
+            self._drained()
         return message, at, False
+
+    def _drained(self) -> None:
+        self._full = False
+        if self._on_drained is not None:
+            self._on_drained()
 
     def _refuse(self, reader: _Reader[Message], error: BaseException) -> None:
         reader.error = error
@@ -146,9 +197,7 @@ class Inbox(Generic[Message]):
         """A reader was killed: nothing may be lost to it."""
         if not reader.done:
             self._waiters.remove(reader)
-        elif reader.error is None and self._waiters:
-            self.deliver(reader.message, reader.at)
-        elif reader.error is None:
+        elif reader.error is None and not self._offer(reader.message, reader.at):
             self._kept.appendleft((reader.message, reader.at))
 
     def _start_timer(self, deadline: float) -> None:
@@ -180,5 +229,13 @@ class _Reader(Waiter, Generic[Message]):
 
     message: Message
     at: float
+    match: Match[Message] | None = None
+    after = -_NEVER
     deadline = _NEVER
     error: BaseException | None = None
+
+
+def _refusal(error: BaseException, awaited: str, timeout: float | None) -> BaseException:
+    if error is _OVERDUE:
+        return CallTimeout(f"no {awaited} within {timeout:g} s")
+    return error.with_traceback(None)

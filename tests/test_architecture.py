@@ -18,7 +18,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "protouser"
 ADAPTERS = ROOT / "adapters"
-PUBLIC_PACKAGES = {"protouser", "protouser.net", "protouser.testing", "protouser.demo"}
+PUBLIC_PACKAGES = {
+    "protouser",
+    "protouser.demo",
+    "protouser.native",
+    "protouser.net",
+    "protouser.testing",
+}
 
 # What a part may import besides the standard library and protouser itself. pytest is the extra
 # "testing", rich the extra "demo"; psutil comes with Locust.

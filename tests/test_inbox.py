@@ -247,6 +247,64 @@ def test_a_full_inbox_pauses_its_source_once_and_resumes_it_when_half_read():
     assert taken == [0, 1, 2, 3]
 
 
+def test_a_reader_takes_only_what_it_asks_for_and_leaves_the_rest_in_order():
+    inbox = Inbox()
+    for word in ("a1", "b1", "a2", "b2"):
+        inbox.deliver(word, 1.0)
+    assert inbox.get(SOON, match=lambda word: word.startswith("b"))[0] == "b1"
+    assert [inbox.get(SOON)[0] for _ in range(3)] == ["a1", "a2", "b2"]
+
+
+def test_a_message_goes_to_the_first_reader_that_it_suits():
+    inbox = Inbox()
+    picky = waiting(lambda: inbox.get(SOON, match=lambda word: word == "mine"))
+    plain = waiting(lambda: inbox.get(SOON))
+    in_hub(inbox.deliver, "other", 1.0)
+    in_hub(inbox.deliver, "kept", 2.0)
+    in_hub(inbox.deliver, "mine", 3.0)
+    assert picky.get(timeout=SOON) == ("mine", 3.0, True)
+    assert plain.get(timeout=SOON) == ("other", 1.0, True)
+    assert inbox.get(SOON)[0] == "kept"
+
+
+def test_what_was_there_before_is_left_to_others_when_only_later_messages_count():
+    inbox = Inbox()
+    inbox.deliver("old", 1.0)
+    reader = waiting(lambda: inbox.get(SOON, after=2.0))
+    in_hub(inbox.deliver, "still old", 1.5)
+    in_hub(inbox.deliver, "new", 2.0)
+    assert reader.get(timeout=SOON)[0] == "new"
+    assert [inbox.get(SOON)[0] for _ in range(2)] == ["old", "still old"]
+    inbox.deliver("early", 3.0)
+    inbox.deliver("late", 4.0)
+    assert inbox.get(SOON, after=3.5)[0] == "late"
+
+
+def test_a_predicate_that_raises_fails_its_own_reader_and_loses_no_message():
+    inbox = Inbox()
+    broken = waiting(lambda: inbox.get(SOON, match=lambda word: word["id"]))
+    sound = waiting(lambda: inbox.get(SOON))
+    in_hub(inbox.deliver, "text", 1.0)
+    with pytest.raises(TypeError):
+        broken.get(timeout=SOON)
+    assert sound.get(timeout=SOON)[0] == "text"
+
+
+def test_a_full_inbox_does_not_cut_off_who_waits_for_one_message():
+    said = []
+    inbox = Inbox(3, on_full=lambda: said.append("full"), on_drained=lambda: said.append("on"))
+    for number in range(3):
+        inbox.deliver(number, 0.0)
+    assert said == ["full"]
+    reader = waiting(lambda: inbox.get(SOON, match=lambda number: number == 9))
+    assert said == ["full", "on"]
+    for number in (7, 8, 9):
+        in_hub(inbox.deliver, number, 0.0)
+    assert reader.get(timeout=SOON)[0] == 9
+    in_hub(inbox.deliver, 10, 0.0)
+    assert said == ["full", "on", "full"]
+
+
 def test_a_reader_that_reads_again_from_within_the_delivery_gets_the_next_one():
     inbox, seen = Inbox(), []
 

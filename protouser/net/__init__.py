@@ -3,6 +3,7 @@
 from protouser.net._dial import Deadline, RawSocket, dial, dial_unix
 from protouser.net._hubsocket import HubSocket, Receiver
 from protouser.net._open import open_socket, open_unix_socket
+from protouser.net._stream import open_stream
 from protouser.net._tls import TlsOptions, TlsSession, TlsSocket, shake_hands
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "dial",
     "dial_unix",
     "open_socket",
+    "open_stream",
     "open_unix_socket",
     "shake_hands",
 ]

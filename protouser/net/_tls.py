@@ -17,7 +17,15 @@ from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost
 from protouser.net._dial import Deadline, RawSocket, wait_readable, wait_writable
 from protouser.net._hubsocket import CHUNK, HubSocket, Receiver
 
-__all__ = ["TlsOptions", "TlsSession", "TlsSocket", "shake_hands"]
+__all__ = [
+    "TlsOptions",
+    "TlsSession",
+    "TlsSocket",
+    "handshake_failure",
+    "no_handshake_in_time",
+    "not_a_host_name",
+    "shake_hands",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,22 +177,20 @@ def shake_hands(
     try:
         tls = options.context().wrap_bio(incoming, outgoing, server_hostname=name)
     except ValueError as error:
-        raise ConfigurationError(f"server_name {name!r} is not a host name: {error}") from error
+        raise not_a_host_name(name, error) from error
     try:
         while not _advance(tls, peer):
             _flush(sock, outgoing, deadline)
             incoming.write(_receive(sock, deadline, peer))
         _flush(sock, outgoing, deadline)
     except TimeoutError:
-        raise ConnectFailed(
-            f"no TLS handshake with {peer} within {deadline}; does the server speak TLS there?"
-        ) from None
+        raise no_handshake_in_time(deadline, peer) from None
     except ConnectFailed:
         with suppress(OSError):
             sock.send(outgoing.read())  # the alert that tells the server why
         raise
     except OSError as error:
-        raise ConnectFailed(f"no TLS handshake with {peer}: the connection was lost") from error
+        raise handshake_failure(error, peer) from error
     return TlsSession(tls, incoming, outgoing)
 
 
@@ -194,16 +200,31 @@ def _advance(tls: ssl.SSLObject, peer: str) -> bool:
         tls.do_handshake()
     except ssl.SSLWantReadError:
         return False
-    except ssl.SSLCertVerificationError as error:
+    except ssl.SSLError as error:
+        raise handshake_failure(error, peer) from error
+    return True
+
+
+def handshake_failure(error: OSError, peer: str) -> ConnectFailed:
+    """What went wrong in a handshake, with the remedy where there is one."""
+    if isinstance(error, ssl.SSLCertVerificationError):
         remedy = "pass ca_file=... or verify=False"
         if error.verify_code in _WRONG_NAME:
             remedy = "pass server_name=... or verify=False"
-        reason = error.verify_message.rstrip(".")
-        raise ConnectFailed(f"cannot trust {peer}: {reason}; {remedy}") from error
-    except ssl.SSLError as error:
+        return ConnectFailed(f"cannot trust {peer}: {error.verify_message.rstrip('.')}; {remedy}")
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return ConnectFailed(f"no TLS handshake with {peer}: it closed the connection")
+    if isinstance(error, ssl.SSLError):
         hint = "; does the server speak TLS there?" if error.reason in _NOT_TLS else ""
-        raise ConnectFailed(f"no TLS handshake with {peer}: {reason_of(error)}{hint}") from error
-    return True
+        return ConnectFailed(f"no TLS handshake with {peer}: {reason_of(error)}{hint}")
+    return ConnectFailed(f"no TLS handshake with {peer}: the connection was lost")
+
+
+def no_handshake_in_time(deadline: Deadline, peer: str) -> ConnectFailed:
+    """The server took the connection and did not get done with the handshake."""
+    return ConnectFailed(
+        f"no TLS handshake with {peer} within {deadline}; does the server speak TLS there?"
+    )
 
 
 def _receive(sock: RawSocket, deadline: Deadline, peer: str) -> bytes:
@@ -235,6 +256,11 @@ def reason_of(error: ssl.SSLError) -> str:
 def _refuse_file(option: str, path: str, error: OSError) -> NoReturn:
     reason = reason_of(error) if isinstance(error, ssl.SSLError) else error.strerror
     raise ConfigurationError(f"{option} {path!r} cannot be used: {reason}") from error
+
+
+def not_a_host_name(name: str, error: ValueError) -> ConfigurationError:
+    """OpenSSL does not take this name for one of a server."""
+    return ConfigurationError(f"server_name {name!r} is not a host name: {error}")
 
 
 def _no_password() -> NoReturn:

@@ -1,0 +1,3 @@
+"""gRPC: generated stubs, calls by reflection and streams."""
+
+__all__: list[str] = []

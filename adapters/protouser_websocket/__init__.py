@@ -1,0 +1,3 @@
+"""WebSocket messages."""
+
+__all__: list[str] = []
