@@ -15,6 +15,7 @@ from protouser._errors import (
 )
 from protouser._hooks import after_call, before_call
 from protouser._inbox import Inbox
+from protouser._matchers import Matcher, contains, equals, field, regex
 from protouser._registry import Adapter, adapters, open_client
 from protouser._timed import timed, unwrap
 from protouser._url import Url
@@ -30,6 +31,7 @@ __all__ = [
     "ConnectionLost",
     "Inbox",
     "MalformedMessage",
+    "Matcher",
     "ProtocolClient",
     "ProtocolUser",
     "ProtouserError",
@@ -38,9 +40,13 @@ __all__ = [
     "after_call",
     "attach",
     "before_call",
+    "contains",
+    "equals",
+    "field",
     "now",
     "open_client",
     "raises",
+    "regex",
     "timed",
     "unwrap",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from protouser._matchers import Matcher
 from protouser._steering import STEERING
 
 __all__ = ["Check", "raises", "run_check", "shorten"]
@@ -48,7 +49,12 @@ def run_check(check: Check, result: Any) -> str | None:
         raise
     except Exception as error:  # noqa: BLE001  whatever a check raises is its verdict
         return shorten(str(error)) or f"check raised {type(error).__name__}"
-    return f"check failed: got {shorten(repr(result))}"
+    got = shorten(repr(result))
+    return (
+        f"expected {check!r}, got {got}"
+        if isinstance(check, Matcher)
+        else f"check failed: got {got}"
+    )
 
 
 def shorten(text: str) -> str:

@@ -1,0 +1,145 @@
+"""What a message looks like: predicates that can be combined, and that say what they look for.
+
+They serve as ``match=`` of whoever waits for a message and as ``check=`` of any call, and see the
+payload: the message itself, or its ``payload`` where it has one. Text and bytes are compared as
+UTF-8, since the same tester's word may arrive as either.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+__all__ = ["Matcher", "contains", "equals", "field", "regex"]
+
+Predicate = Callable[[Any], Any]
+
+_MISSING: Final = object()
+_STEP: Final = re.compile(r"[^.\[\]]+|\[-?\d+\]")
+
+
+class Matcher:
+    """A predicate over messages; ``&``, ``|`` and ``~`` combine it, also with plain functions."""
+
+    __slots__ = ("_test", "_words")
+
+    def __init__(self, test: Predicate, words: str) -> None:
+        self._test = test
+        self._words = words
+
+    def __call__(self, message: Any) -> bool:
+        """True when ``message`` is what is looked for."""
+        return bool(self._test(message))
+
+    def __and__(self, other: Predicate) -> Matcher:
+        return Matcher(lambda message: self(message) and other(message), _join(self, "&", other))
+
+    def __or__(self, other: Predicate) -> Matcher:
+        return Matcher(lambda message: self(message) or other(message), _join(self, "|", other))
+
+    __rand__ = __and__
+    __ror__ = __or__
+
+    def __invert__(self) -> Matcher:
+        return Matcher(lambda message: not self(message), f"~{self}")
+
+    def __repr__(self) -> str:
+        return self._words
+
+
+def equals(wanted: Any) -> Matcher:
+    """The payload is ``wanted``."""
+
+    def test(message: Any) -> bool:
+        payload = _payload(message)
+        return bool(payload == _as(payload, wanted)) or bool(message == wanted)
+
+    return Matcher(test, f"equals({wanted!r})")
+
+
+def contains(part: Any) -> Matcher:
+    """The payload has ``part`` in it: a piece of text or bytes, or an element."""
+
+    def test(message: Any) -> bool:
+        payload = _payload(message)
+        try:
+            return _as(payload, part) in payload
+        except TypeError:  # it is no container
+            return False
+
+    return Matcher(test, f"contains({part!r})")
+
+
+def regex(pattern: str) -> Matcher:
+    """The payload's text has a place that ``pattern`` matches; write ``^...$`` for all of it."""
+    compiled = re.compile(pattern)
+
+    def test(message: Any) -> bool:
+        payload = _payload(message)
+        if isinstance(payload, bytes | bytearray):
+            payload = payload.decode("utf-8", "replace")
+        return isinstance(payload, str) and compiled.search(payload) is not None
+
+    return Matcher(test, f"regex({pattern!r})")
+
+
+def field(path: str, wanted: Any = _MISSING) -> Matcher:
+    """The field at ``path`` of a JSON text, a mapping or an object is ``wanted``; or is there.
+
+    A path is names with dots and indices in brackets: ``order.items[0].price``. ``wanted`` may be a
+    predicate. A payload that is no JSON has no fields.
+    """
+    steps = [_step(word) for word in _STEP.findall(path)]
+    words = f"field({path!r})" if wanted is _MISSING else f"field({path!r}, {wanted!r})"
+
+    def test(message: Any) -> bool:
+        value = _descend(_structure(_payload(message)), steps)
+        if wanted is _MISSING or value is _MISSING:
+            return value is not _MISSING
+        return bool(wanted(value) if callable(wanted) else value == wanted)
+
+    return Matcher(test, words)
+
+
+def _join(left: object, sign: str, right: object) -> str:
+    return f"({left} {sign} {getattr(right, '__name__', right)})"
+
+
+def _payload(message: Any) -> Any:
+    return getattr(message, "payload", message)
+
+
+def _as(payload: Any, wanted: Any) -> Any:
+    """``wanted`` as bytes or text, whichever the payload is."""
+    if isinstance(payload, bytes | bytearray) and isinstance(wanted, str):
+        return wanted.encode()
+    if isinstance(payload, str) and isinstance(wanted, bytes | bytearray):
+        return wanted.decode("utf-8", "replace")
+    return wanted
+
+
+def _structure(payload: Any) -> Any:
+    if not isinstance(payload, str | bytes | bytearray):
+        return payload
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return None
+
+
+def _step(word: str) -> str | int:
+    return int(word[1:-1]) if word.startswith("[") else word
+
+
+def _descend(value: Any, steps: Sequence[str | int]) -> Any:
+    for step in steps:
+        try:
+            if isinstance(step, int) or isinstance(value, Mapping):
+                value = value[step]
+            else:
+                value = getattr(value, step)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            return _MISSING
+    return value
