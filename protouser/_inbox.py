@@ -151,18 +151,21 @@ class Inbox(Generic[Message]):
 
     def _offer(self, message: Message, at: float) -> bool:
         """Give a message to the first reader who takes it; True when there was one."""
+        first = self._waiters[0]
+        if first.match is None and at >= first.after:  # as nearly always
+            self._waiters.popleft()
+            first.answer(message, at)
+            return True
         for reader in tuple(self._waiters):
             try:
                 taken = at >= reader.after and (reader.match is None or reader.match(message))
             except Exception as error:  # noqa: BLE001  the user's predicate: his call fails by it
                 self._waiters.remove(reader)
                 self._refuse(reader, error)
-                return self._offer(message, at)
+                return bool(self._waiters) and self._offer(message, at)
             if taken:
                 self._waiters.remove(reader)
-                reader.message = message
-                reader.at = at
-                reader.wake()
+                reader.answer(message, at)
                 return True
         return False
 
@@ -197,7 +200,9 @@ class Inbox(Generic[Message]):
         """A reader was killed: nothing may be lost to it."""
         if not reader.done:
             self._waiters.remove(reader)
-        elif reader.error is None and not self._offer(reader.message, reader.at):
+        elif reader.error is None and not (
+            self._waiters and self._offer(reader.message, reader.at)
+        ):
             self._kept.appendleft((reader.message, reader.at))
 
     def _start_timer(self, deadline: float) -> None:
@@ -233,6 +238,12 @@ class _Reader(Waiter, Generic[Message]):
     after = -_NEVER
     deadline = _NEVER
     error: BaseException | None = None
+
+    def answer(self, message: Message, at: float) -> None:
+        """This is what was waited for."""
+        self.message = message
+        self.at = at
+        self.wake()
 
 
 def _refusal(error: BaseException, awaited: str, timeout: float | None) -> BaseException:
