@@ -152,6 +152,33 @@ def test_hybrid_speaks_both_protocols(run_example):
     assert_both_counted(run.row("tcp", "request")["num_requests"], server.answered["lines"])
 
 
+def test_grpc_greeter_calls_generated_stubs(run_example):
+    with backend("grpc_greeter") as server:
+        run = run_example("grpc_greeter", "--host", server.urls["grpc"])
+    methods = ("SayHello", "SayHelloOften", "SayHelloToAll", "SayHelloToEach")
+    names = [f"helloworld.Greeter/{method}" for method in methods]
+    successes(run, "connect", "SayHello without a name", *names)
+    made = sum(run.row("grpc", name)["num_requests"] for name in names)
+    assert_both_counted(made, server.answered["calls"])
+
+
+def test_grpc_reflection_needs_no_generated_code(run_example):
+    with backend("grpc_reflection") as server:
+        run = run_example("grpc_reflection", "--host", server.urls["grpc"])
+    names = [f"chat.Chat/{method}" for method in ("Join", "Talk")]
+    successes(run, "connect", *names)
+    made = sum(run.row("grpc", name)["num_requests"] for name in names)
+    assert_both_counted(made, server.answered["calls"])
+
+
+def test_websocket_chat_hears_what_it_says(run_example):
+    with backend("websocket_chat") as server:
+        run = run_example("websocket_chat", "--host", server.urls["ws"])
+    successes(run, "connect", "say", "hear others")
+    said = run.row("ws", "say")["num_requests"]
+    assert_both_counted(said, server.answered["messages"])
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """A folder with the third-party adapter in it, as pip installs it."""

@@ -1,3 +1,6 @@
-"""WebSocket messages."""
+"""WebSocket: text and binary messages, request and reply, one-way, pushes, pings."""
 
-__all__: list[str] = []
+from protouser_websocket._client import WebSocketClient
+from protouser_websocket._user import WebSocketUser
+
+__all__ = ["WebSocketClient", "WebSocketUser"]

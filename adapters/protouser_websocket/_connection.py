@@ -1,0 +1,150 @@
+"""One connection: engine and inbox, which live and die together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from protouser import Call, ConnectionLost, Inbox, MalformedMessage, ProtouserError, now
+from protouser_websocket._engine import Engine
+from protouser_websocket._payload import Message, encode, size_of
+from protouser_websocket._protocol import PING
+from protouser_websocket._wire import Wire
+
+__all__ = ["Connection", "Match"]
+
+Match = Callable[[Message], object]
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = (
+    "%s: %d messages wait for receive(); until half of them are read the connection is not read on,"
+    " so that pings are not answered either (said once)"
+)
+
+
+class Connection:
+    """One connection: engine and inbox, which live and die together.
+
+    Attributes:
+        over: the next request needs a new one: the end was orderly, or it was told.
+        told: a call has failed because of the end, or it was closed on this side.
+        inbox: messages, text as str and binary as bytes.
+        pongs: the payloads of pongs that answer a ping of ours.
+    """
+
+    _warned: ClassVar[bool] = False
+
+    def __init__(self, wire: Wire, *, limit: int) -> None:
+        self.peer = wire.peer
+        self.over = False
+        self.told = False
+        self.inbox: Inbox[Message] = Inbox(on_full=self._pause, on_drained=self._resume)
+        self.pongs: Inbox[bytes] = Inbox()
+        self._pings: dict[bytes, None] = {}
+        self._pinged = 0
+        self.engine = Engine(wire, self, limit=limit)
+        self.engine.start()
+
+    def on_message(self, message: Message, at: float) -> None:
+        self.inbox.deliver(message, at)
+
+    def on_pong(self, payload: bytes, at: float) -> None:
+        if payload in self._pings:
+            # a pong may stand for the pings before it as well (section 5.5.3)
+            for ping in list(self._pings):
+                del self._pings[ping]
+                self.pongs.deliver(ping, at)
+                if ping == payload:
+                    break
+
+    def on_end(self, error: ProtouserError, orderly: bool) -> None:
+        self.over = self.over or orderly
+        self.inbox.end(error)
+        self.pongs.end(error)
+
+    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> Message:
+        """Send what the call requests; the next message that answers it."""
+        opcode, data = encode(call.request)
+        call.request_length = len(data)
+        began = now()
+        try:
+            self.engine.send(opcode, data, timeout)
+            message, at, _ = self.inbox.get(timeout, began, "reply", match=match, after=began)
+        except BaseException:
+            self.abandon()
+            raise
+        call.stop(at)
+        call.response_length = size_of(message)
+        return message
+
+    def send(self, call: Call, timeout: float | None) -> None:
+        """Send what the call requests."""
+        opcode, data = encode(call.request)
+        call.request_length = len(data)
+        with self._telling():
+            self.engine.send(opcode, data, timeout)
+
+    def receive(self, call: Call, timeout: float | None, match: Match | None) -> Message:
+        """The next message that is there, or comes."""
+        try:
+            message, at, waited = self.inbox.get(timeout, match=match)
+        except (ConnectionLost, MalformedMessage):
+            self.tell()
+            raise
+        if waited:
+            call.mark("wait", at)
+            call.stop(at)
+        call.response_length = size_of(message)
+        return message
+
+    def ping(self, call: Call, timeout: float | None) -> None:
+        """Send a ping with a payload of its own, and wait for its pong."""
+        self._pinged += 1
+        payload = str(self._pinged).encode()
+        self._pings[payload] = None
+        began = now()
+        try:
+            with self._telling():
+                self.engine.send(PING, payload, timeout)
+                _, at, _ = self.pongs.get(timeout, began, "pong", match=payload.__eq__)
+        finally:
+            self._pings.pop(payload, None)
+        call.stop(at)
+
+    def tell(self) -> None:
+        """A call learns of the end right now."""
+        self.over = self.told = True
+
+    def close(self) -> None:
+        """Close it in order, within the engine's time for that."""
+        self.tell()
+        self.engine.close()
+
+    def abandon(self) -> None:
+        """Close it, since a reply that comes too late would be taken for that of the next."""
+        self.tell()
+        self.engine.abort(
+            ConnectionLost(f"the connection to {self.peer} was closed: a call on it got no reply")
+        )
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """What fails in this block tells of the end, if that is why."""
+        try:
+            yield
+        except BaseException:
+            if self.engine.closed:
+                self.tell()
+            raise
+
+    def _pause(self) -> None:
+        if not Connection._warned:
+            Connection._warned = True
+            logger.warning(_BACKLOG, self.peer, len(self.inbox))
+        self.engine.pause()
+
+    def _resume(self) -> None:
+        self.engine.resume()
