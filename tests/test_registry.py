@@ -72,6 +72,7 @@ def test_two_owners_of_one_scheme_are_named(register):
 def test_a_missing_library_gives_the_pip_line(register, tmp_path, monkeypatch):
     (tmp_path / "protouser_grpc.py").write_text("import no_such_library\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "protouser_grpc", raising=False)
     register("grpc", "protouser_grpc:GrpcClient", OURS)
     assert reason("grpc://host") == (
         "the adapter 'grpc' imports 'no_such_library', which is not installed;"
@@ -109,5 +110,6 @@ def test_listing_the_registered_schemes_imports_nothing(register):
 
 def test_our_own_schemes_are_registered():
     schemes = {each.scheme: each.problem for each in adapters()}
-    assert {"tcp": "", "tls": "", "unix": ""}.items() <= schemes.items()
+    ours = "grpc grpcs mqtt mqtts tcp tls udp unix ws wss".split()
+    assert dict.fromkeys(ours, "").items() <= schemes.items()
     assert "adapters" in protouser.__all__
