@@ -13,9 +13,11 @@ from protouser._errors import (
     MalformedMessage,
     ProtouserError,
 )
-from protouser._hooks import after_call, before_call
+from protouser._hooks import after_call, before_call, on_message
 from protouser._inbox import Inbox
 from protouser._matchers import Matcher, contains, equals, field, regex
+from protouser._message_client import MessageClient
+from protouser._message_connection import Match, MessageConnection
 from protouser._registry import Adapter, adapters, open_client
 from protouser._timed import timed, unwrap
 from protouser._url import Url
@@ -31,7 +33,10 @@ __all__ = [
     "ConnectionLost",
     "Inbox",
     "MalformedMessage",
+    "Match",
     "Matcher",
+    "MessageClient",
+    "MessageConnection",
     "ProtocolClient",
     "ProtocolUser",
     "ProtouserError",
@@ -44,6 +49,7 @@ __all__ = [
     "equals",
     "field",
     "now",
+    "on_message",
     "open_client",
     "raises",
     "regex",

@@ -20,6 +20,7 @@ from protouser._checks import Check
 from protouser._closing import close_in_time
 from protouser._errors import ConfigurationError, ConnectFailed, ProtouserError
 from protouser._executors import Stamp
+from protouser._hooks import message_methods
 from protouser._measured import apply_stamp
 from protouser._session import Session
 from protouser._url import Url
@@ -214,6 +215,13 @@ class ProtocolClient:
             return self.session.executor("thread").call(function, args, kwargs, stamp)
         finally:
             apply_stamp(stamp, call)
+
+    def message_handlers(self) -> list[tuple[str, Callable[[Any], Any]]]:
+        """The ``@on_message`` methods of its user, bound, with the pattern of each.
+
+        For adapters that deliver messages; they call a method in a greenlet of ``user.spawn``.
+        """
+        return [] if self.user is None else message_methods(self.user)
 
     def __enter__(self) -> Self:
         return self

@@ -11,11 +11,13 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeVar, overload
 
 from protouser._call import Call
+from protouser._errors import ConfigurationError
 from protouser._steering import steers_locust
 
-__all__ = ["Hooks", "after_call", "before_call"]
+__all__ = ["Hooks", "after_call", "before_call", "message_methods", "on_message"]
 
 _MARK = "_protouser_hook"
+_PATTERNS = "_protouser_patterns"
 _REMEMBERED_NAMES = 1000
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -48,6 +50,39 @@ def after_call(pattern: Any = "*", /) -> Any:
     ``call.success()`` and ``call.failure(reason)`` still decide it.
     """
     return _mark("after", pattern)
+
+
+def on_message(pattern: str) -> Callable[[Function], Function]:
+    """Mark a method of a user class to be called with each message that the pattern selects.
+
+    What a pattern is, is the protocol's: in MQTT a topic filter, which is subscribed to. The method
+    runs in a greenlet of its own, also between tasks, and may block; its messages come in order.
+    What it raises is logged and counted as an error. It may be marked for several patterns.
+    """
+    if not isinstance(pattern, str):
+        raise ConfigurationError('on_message needs a pattern; write @on_message("commands/+")')
+
+    def decorate(function: Function) -> Function:
+        # not a hook: a class that has no other marks must not look for hooks at every call
+        setattr(function, _PATTERNS, (pattern, *getattr(function, _PATTERNS, ())))
+        return function
+
+    return decorate
+
+
+def message_methods(user: object) -> list[tuple[str, Callable[[Any], Any]]]:
+    """The bound ``on_message`` methods of a user, by pattern: bases first, in order."""
+    found: dict[str, tuple[str, ...]] = {}
+    for base in reversed(type(user).__mro__):
+        for name, value in vars(base).items():
+            patterns = getattr(value, _PATTERNS, ())
+            if patterns:
+                found[name] = patterns
+            else:
+                found.pop(name, None)
+    return [
+        (pattern, getattr(user, name)) for name, patterns in found.items() for pattern in patterns
+    ]
 
 
 def _mark(moment: str, pattern: Any) -> Any:

@@ -2,5 +2,17 @@
 
 from protouser._call import STOPPED
 from protouser._executors import Bridge, NativeLoop, forget_in_child, start_thread
+from protouser._executors._bridge import Handover, leave_thread
+from protouser._executors._native import get_ident, native_sleep
 
-__all__ = ["STOPPED", "Bridge", "NativeLoop", "forget_in_child", "start_thread"]
+__all__ = [
+    "STOPPED",
+    "Bridge",
+    "Handover",
+    "NativeLoop",
+    "forget_in_child",
+    "get_ident",
+    "leave_thread",
+    "native_sleep",
+    "start_thread",
+]

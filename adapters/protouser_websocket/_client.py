@@ -1,10 +1,4 @@
-"""The WebSocket client: messages both ways over one connection that is read all the time.
-
-A reply that comes after its request was given up would be taken for the reply of the next. So a
-connection whose request timed out, was killed or failed is closed, and the next call connects
-anew, as a row "connect" of its own. An orderly end that nobody was waiting through is no failure
-of anybody: the next call connects anew as well. Any other end is told to one call at least.
-"""
+"""The WebSocket client: messages both ways over one connection that is read all the time."""
 
 from __future__ import annotations
 
@@ -12,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gevent.lock import BoundedSemaphore
-
-from protouser import ConfigurationError, ProtocolClient, Url
+from protouser import ConfigurationError, MessageClient, Url
 from protouser.net import Deadline, TlsOptions, open_stream
-from protouser_websocket._connection import Connection, Match
+from protouser_websocket._connection import Connection
 from protouser_websocket._opening import Opening, target_of
-from protouser_websocket._payload import Payload
 from protouser_websocket._protocol import DEFAULT_LIMIT
 from protouser_websocket._upgrade import upgrade
 from protouser_websocket._wire import Wire
@@ -28,7 +19,7 @@ __all__ = ["WebSocketClient"]
 _PORTS = {"ws": 80, "wss": 443}
 
 
-class WebSocketClient(ProtocolClient):
+class WebSocketClient(MessageClient[Connection]):
     """A connection to ``ws://host:port/path?query`` or ``wss://...`` (RFC 6455).
 
     A ``str`` is a text message and ``bytes`` are a binary one, both ways. Pings are answered
@@ -46,21 +37,14 @@ class WebSocketClient(ProtocolClient):
 
     protocol = "ws"
     schemes = ("ws", "wss")
-    option_names = frozenset(
-        {
-            "headers",
-            "subprotocols",
-            "origin",
-            "cookies",
-            "max_size",
-            "connect_timeout",
-            "verify",
-            "ca_file",
-            "cert",
-            "key",
-            "server_name",
-        }
-    )
+    option_names = TlsOptions.NAMES | {
+        "headers",
+        "subprotocols",
+        "origin",
+        "cookies",
+        "max_size",
+        "connect_timeout",
+    }
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
@@ -74,117 +58,20 @@ class WebSocketClient(ProtocolClient):
             cookies=self.options.get("cookies"),
         )
         self._limit = _size(self.options.get("max_size", DEFAULT_LIMIT))
-        self._connect_timeout = _seconds(self.options.get("connect_timeout", self.timeout))
-        self._tls = self._tls_options() if self.url.scheme == "wss" else None
-        self._connection: Connection | None = None
-        self._reconnecting = BoundedSemaphore()
+        self._tls = TlsOptions.of(self.options) if self.url.scheme == "wss" else None
         self.subprotocol: str | None = None
         self.response_headers: Mapping[str, str] = {}
 
     def connect(self) -> None:
-        deadline = Deadline(self._connect_timeout)
+        deadline = Deadline(self.connect_timeout)
         wire = self._open_wire(deadline)
         self.resources.callback(wire.close)
         answer, self.subprotocol = upgrade(wire, self._opening, deadline)
         self.response_headers = answer.headers
         assert self.connecting is not None
         self.connecting.mark("upgrade")
-        self._connection = Connection(wire, limit=self._limit)
-        self.resources.callback(self._connection.close)
-
-    def request(
-        self,
-        payload: Payload,
-        *,
-        match: Match | None = None,
-        name: str = "request",
-        timeout: float | None = None,
-        check: Any = None,
-        context: dict[str, Any] | None = None,
-        catch_response: bool = False,
-    ) -> Any:
-        """Send a message and return the one that answers it: one sample, from send to arrival.
-
-        That is the next message that arrives for which ``match`` is true; the next of all without.
-        Others are kept for ``receive``. ``match`` must not block. With ``catch_response`` the
-        finished call.
-
-        Raises:
-            CallTimeout: no reply within ``timeout`` seconds (the client's where None).
-            ConnectionLost: the connection ended first.
-            MalformedMessage: the server broke the protocol.
-        """
-        if self._connection is None or self._connection.over:
-            self._connect_anew()
-        limit = self.timeout if timeout is None else timeout
-        return self.perform(
-            name,
-            lambda call: self._current().exchange(call, limit, match),
-            request=payload,
-            check=check,
-            context=context,
-            catch_response=catch_response,
-        )
-
-    def send(
-        self,
-        payload: Payload,
-        *,
-        name: str = "send",
-        timeout: float | None = None,
-        check: Any = None,
-        context: dict[str, Any] | None = None,
-        catch_response: bool = False,
-    ) -> Any:
-        """Send a message that has no reply; counted, without a response time.
-
-        Raises:
-            CallTimeout: the server did not take it within ``timeout`` seconds.
-            ConnectionLost: the connection ended first.
-        """
-        if self._connection is None or self._connection.over:
-            self._connect_anew()
-        limit = self.timeout if timeout is None else timeout
-        return self.perform(
-            name,
-            lambda call: self._current().send(call, limit),
-            request=payload,
-            check=check,
-            context=context,
-            catch_response=catch_response,
-            one_way=True,
-        )
-
-    def receive(
-        self,
-        *,
-        match: Match | None = None,
-        name: str = "receive",
-        timeout: float | None = None,
-        check: Any = None,
-        context: dict[str, Any] | None = None,
-        catch_response: bool = False,
-    ) -> Any:
-        """The next message that the server sends on its own; counted, without a response time.
-
-        The next for which ``match`` is true, where given; others are kept, in their order. How
-        long it was waited for is the series "wait".
-
-        Raises:
-            CallTimeout: none came within ``timeout`` seconds.
-            ConnectionLost: the connection ended first.
-        """
-        if self._connection is None or self._connection.told:
-            self._connect_anew()
-        limit = self.timeout if timeout is None else timeout
-        return self.perform(
-            name,
-            lambda call: self._current().receive(call, limit, match),
-            check=check,
-            context=context,
-            catch_response=catch_response,
-            one_way=True,
-        )
+        self.connection = Connection(wire, limit=self._limit)
+        self.resources.callback(self.connection.close)
 
     def ping(
         self,
@@ -201,27 +88,17 @@ class WebSocketClient(ProtocolClient):
             CallTimeout: no pong within ``timeout`` seconds.
             ConnectionLost: the connection ended first.
         """
-        if self._connection is None or self._connection.over:
-            self._connect_anew()
+        connection = self.connection
+        if connection is None or connection.over:
+            connection = self.renewed()
         limit = self.timeout if timeout is None else timeout
         return self.perform(
             name,
-            lambda call: self._current().ping(call, limit),
+            lambda call: connection.ping(call, limit),
             check=check,
             context=context,
             catch_response=catch_response,
         )
-
-    def _current(self) -> Connection:
-        assert self._connection is not None
-        return self._connection
-
-    def _connect_anew(self) -> None:
-        """Connect, unless another greenlet does just that."""
-        connection = self._connection
-        with self._reconnecting:
-            if self._connection is connection:
-                self.reopen()
 
     @classmethod
     def parse_url(cls, url: str | Url) -> Url:
@@ -236,16 +113,6 @@ class WebSocketClient(ProtocolClient):
             return parsed
         return replace(parsed, port=_PORTS[parsed.scheme])
 
-    def _tls_options(self) -> TlsOptions:
-        given = self.options
-        return TlsOptions(
-            verify=given.get("verify", True),
-            ca_file=given.get("ca_file"),
-            cert=given.get("cert"),
-            key=given.get("key"),
-            server_name=given.get("server_name"),
-        )
-
     def _open_wire(self, deadline: Deadline) -> Wire:
         assert self.connecting is not None
         assert self.url.port is not None
@@ -259,12 +126,6 @@ class WebSocketClient(ProtocolClient):
             mark=self.connecting.mark,
         )
         return Wire(sock, peer)
-
-
-def _seconds(value: Any) -> float | None:
-    if value is None or (isinstance(value, int | float) and value > 0):
-        return value
-    raise ConfigurationError(f"connect_timeout={value!r} is no number of seconds above 0")
 
 
 def _size(value: Any) -> int:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from protouser import Call, ConnectionLost, Inbox, MalformedMessage, ProtouserError, now
+from protouser import Call, Inbox, Match, MessageConnection, ProtouserError, now
 from protouser_websocket._engine import Engine
 from protouser_websocket._payload import Message, encode, size_of
 from protouser_websocket._protocol import PING
 from protouser_websocket._wire import Wire
 
-__all__ = ["Connection", "Match"]
-
-Match = Callable[[Message], object]
+__all__ = ["Connection"]
 
 logger = logging.getLogger(__name__)
 
@@ -25,28 +23,26 @@ _BACKLOG = (
 )
 
 
-class Connection:
+class Connection(MessageConnection[Message]):
     """One connection: engine and inbox, which live and die together.
 
     Attributes:
-        over: the next request needs a new one: the end was orderly, or it was told.
-        told: a call has failed because of the end, or it was closed on this side.
-        inbox: messages, text as str and binary as bytes.
         pongs: the payloads of pongs that answer a ping of ours.
     """
 
     _warned: ClassVar[bool] = False
 
     def __init__(self, wire: Wire, *, limit: int) -> None:
-        self.peer = wire.peer
-        self.over = False
-        self.told = False
-        self.inbox: Inbox[Message] = Inbox(on_full=self._pause, on_drained=self._resume)
+        super().__init__(wire.peer, Inbox(on_full=self._pause, on_drained=self._resume))
         self.pongs: Inbox[bytes] = Inbox()
         self._pings: dict[bytes, None] = {}
         self._pinged = 0
         self.engine = Engine(wire, self, limit=limit)
         self.engine.start()
+
+    @property
+    def closed(self) -> bool:
+        return self.engine.closed
 
     def on_message(self, message: Message, at: float) -> None:
         self.inbox.deliver(message, at)
@@ -65,38 +61,22 @@ class Connection:
         self.inbox.end(error)
         self.pongs.end(error)
 
-    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> Message:
-        """Send what the call requests; the next message that answers it."""
+    def encode(self, call: Call) -> tuple[int, bytes]:
         opcode, data = encode(call.request)
         call.request_length = len(data)
-        began = now()
-        try:
-            self.engine.send(opcode, data, timeout)
-            message, at, _ = self.inbox.get(timeout, began, "reply", match=match, after=began)
-        except BaseException:
-            self.abandon()
-            raise
-        call.stop(at)
+        return opcode, data
+
+    def transmit(self, frame: tuple[int, bytes], timeout: float | None) -> None:
+        opcode, data = frame
+        self.engine.send(opcode, data, timeout)
+
+    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> Message:
+        message = super().exchange(call, timeout, match)
         call.response_length = size_of(message)
         return message
 
-    def send(self, call: Call, timeout: float | None) -> None:
-        """Send what the call requests."""
-        opcode, data = encode(call.request)
-        call.request_length = len(data)
-        with self._telling():
-            self.engine.send(opcode, data, timeout)
-
     def receive(self, call: Call, timeout: float | None, match: Match | None) -> Message:
-        """The next message that is there, or comes."""
-        try:
-            message, at, waited = self.inbox.get(timeout, match=match)
-        except (ConnectionLost, MalformedMessage):
-            self.tell()
-            raise
-        if waited:
-            call.mark("wait", at)
-            call.stop(at)
+        message = super().receive(call, timeout, match)
         call.response_length = size_of(message)
         return message
 
@@ -114,21 +94,13 @@ class Connection:
             self._pings.pop(payload, None)
         call.stop(at)
 
-    def tell(self) -> None:
-        """A call learns of the end right now."""
-        self.over = self.told = True
-
     def close(self) -> None:
         """Close it in order, within the engine's time for that."""
         self.tell()
         self.engine.close()
 
-    def abandon(self) -> None:
-        """Close it, since a reply that comes too late would be taken for that of the next."""
-        self.tell()
-        self.engine.abort(
-            ConnectionLost(f"the connection to {self.peer} was closed: a call on it got no reply")
-        )
+    def abort(self, error: ProtouserError) -> None:
+        self.engine.abort(error)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """Sockets for adapters: connect within a time limit, then bytes by callback in gevent's hub."""
 
+from protouser.net._datagram import DatagramReceiver, DatagramSocket, open_datagram
 from protouser.net._dial import Deadline, RawSocket, dial, dial_unix
 from protouser.net._hubsocket import HubSocket, Receiver
 from protouser.net._open import open_socket, open_unix_socket
@@ -7,6 +8,8 @@ from protouser.net._stream import open_stream
 from protouser.net._tls import TlsOptions, TlsSession, TlsSocket, shake_hands
 
 __all__ = [
+    "DatagramReceiver",
+    "DatagramSocket",
     "Deadline",
     "HubSocket",
     "RawSocket",
@@ -16,6 +19,7 @@ __all__ = [
     "TlsSocket",
     "dial",
     "dial_unix",
+    "open_datagram",
     "open_socket",
     "open_stream",
     "open_unix_socket",

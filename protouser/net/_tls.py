@@ -8,9 +8,10 @@ to make, so all connections with the same options share one.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn, Self
 
 from protouser._call import now
 from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost
@@ -47,6 +48,14 @@ class TlsOptions:
     key: str | None = None
     server_name: str | None = None
     alpn: tuple[str, ...] = ()
+
+    #: The options of a client that ``of`` understands.
+    NAMES: ClassVar[frozenset[str]] = frozenset({"verify", "ca_file", "cert", "key", "server_name"})
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], alpn: tuple[str, ...] = ()) -> Self:
+        """What a client's options say of TLS."""
+        return cls(**{name: options[name] for name in cls.NAMES & options.keys()}, alpn=alpn)
 
     def context(self) -> ssl.SSLContext:
         """The shared context of these options, made on first use.
@@ -213,11 +222,18 @@ def handshake_failure(error: OSError, peer: str) -> ConnectFailed:
             remedy = "pass server_name=... or verify=False"
         return ConnectFailed(f"cannot trust {peer}: {error.verify_message.rstrip('.')}; {remedy}")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return ConnectFailed(f"no TLS handshake with {peer}: it closed the connection")
+        return closed_in_handshake(peer)
     if isinstance(error, ssl.SSLError):
         hint = "; does the server speak TLS there?" if error.reason in _NOT_TLS else ""
         return ConnectFailed(f"no TLS handshake with {peer}: {reason_of(error)}{hint}")
     return ConnectFailed(f"no TLS handshake with {peer}: the connection was lost")
+
+
+def closed_in_handshake(peer: str) -> ConnectFailed:
+    """The server did not like what it got."""
+    return ConnectFailed(
+        f"no TLS handshake with {peer}: it closed the connection; does the server speak TLS there?"
+    )
 
 
 def no_handshake_in_time(deadline: Deadline, peer: str) -> ConnectFailed:
@@ -235,7 +251,7 @@ def _receive(sock: RawSocket, deadline: Deadline, peer: str) -> bytes:
         except BlockingIOError:
             continue
         if not data:
-            raise ConnectFailed(f"no TLS handshake with {peer}: it closed the connection")
+            raise closed_in_handshake(peer)
         return data
 
 

@@ -1,0 +1,106 @@
+"""One connection whose messages a reader puts into an inbox, and what calls do on it.
+
+A reply that comes after its request was given up would be taken for the reply of the next. So a
+connection whose request timed out, was killed or failed is closed, and the next call connects
+anew, as a row "connect" of its own. An orderly end that nobody was waiting through is no failure
+of anybody: the next call connects anew as well. Any other end is told to one call at least.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from protouser._call import Call, now
+from protouser._errors import CallTimeout, ConnectionLost, ProtouserError
+from protouser._inbox import Inbox
+
+__all__ = ["Match", "MessageConnection"]
+
+Message = TypeVar("Message")
+Match = Callable[[Any], object]
+
+
+class MessageConnection(ABC, Generic[Message]):
+    """What a ``MessageClient`` keeps of its connection.
+
+    An adapter's engine delivers into ``inbox``, and ends it with the connection.
+
+    Attributes:
+        peer: how messages name the server.
+        inbox: what has come and nobody has read.
+        over: the next ``request`` or ``send`` needs a new connection: the end was orderly, or told.
+        told: a call has failed because of the end, or it was closed on this side.
+    """
+
+    def __init__(self, peer: str, inbox: Inbox[Message]) -> None:
+        self.peer = peer
+        self.inbox = inbox
+        self.over = False
+        self.told = False
+
+    @property
+    @abstractmethod
+    def closed(self) -> bool:
+        """True when nothing can be sent any more."""
+
+    @abstractmethod
+    def encode(self, call: Call) -> Any:
+        """``call.request`` as it goes over the wire; its size becomes ``call.request_length``."""
+
+    @abstractmethod
+    def transmit(self, frame: Any, timeout: float | None) -> None:
+        """Send what ``encode`` returned."""
+
+    @abstractmethod
+    def abort(self, error: ProtouserError) -> None:
+        """Close at once; whoever waits is woken with ``error``."""
+
+    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> Message:
+        """Send, and return the next message that arrives and matches."""
+        frame = self.encode(call)
+        began = now()
+        try:
+            self.transmit(frame, timeout)
+            message, at, _ = self.inbox.get(timeout, began, "reply", match=match, after=began)
+        except BaseException:
+            self.abandon()
+            raise
+        call.stop(at)
+        return message
+
+    def send(self, call: Call, timeout: float | None) -> None:
+        """Send a message that has no reply."""
+        frame = self.encode(call)
+        try:
+            self.transmit(frame, timeout)
+        except ProtouserError:
+            if self.closed:
+                self.tell()
+            raise
+
+    def receive(self, call: Call, timeout: float | None, match: Match | None) -> Message:
+        """The next message that is there, or comes, and matches."""
+        try:
+            message, at, waited = self.inbox.get(timeout, match=match)
+        except CallTimeout:
+            raise
+        except ProtouserError:
+            self.tell()
+            raise
+        if waited:
+            call.mark("wait", at)
+            call.stop(at)
+        return message
+
+    def tell(self) -> None:
+        """A call learns of the end right now."""
+        self.over = self.told = True
+
+    def abandon(self) -> None:
+        """Close it, since a reply that comes too late would be taken for that of the next."""
+        self.tell()
+        self.abort(
+            ConnectionLost(f"the connection to {self.peer} was closed: a call on it got no reply")
+        )
