@@ -3,7 +3,7 @@
 from protouser._attach import attach
 from protouser._call import Call, now
 from protouser._checks import raises
-from protouser._client import ProtocolClient
+from protouser._client import CallOptions, ProtocolClient
 from protouser._errors import (
     CallSkipped,
     CallTimeout,
@@ -26,6 +26,7 @@ from protouser._user import ProtocolUser
 __all__ = [
     "Adapter",
     "Call",
+    "CallOptions",
     "CallSkipped",
     "CallTimeout",
     "ConfigurationError",

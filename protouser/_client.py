@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from protouser._call import Call, get_thread_ident
 from protouser._checks import Check
@@ -29,10 +29,23 @@ from protouser._watchdog import debugger_attached
 if TYPE_CHECKING:
     from protouser._user import ProtocolUser
 
-__all__ = ["CONTRACT", "ProtocolClient"]
+__all__ = ["CONTRACT", "CallOptions", "ProtocolClient"]
 
 #: The version of what the core and an adapter expect of each other.
 CONTRACT = 1
+
+
+class CallOptions(TypedDict, total=False):
+    """What every timed method of a client takes, and passes on to ``perform``.
+
+    ``name`` of the row, ``check`` of the result, ``context`` of the event, and
+    ``catch_response``, which returns the finished call for a ``with`` block that decides.
+    """
+
+    name: str | None
+    check: Check | None
+    context: dict[str, Any] | None
+    catch_response: bool
 
 
 class ProtocolClient:

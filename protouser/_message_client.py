@@ -6,11 +6,11 @@ as a row "connect" of its own; so connecting is never part of a call's time.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack
 
 from gevent.lock import BoundedSemaphore
 
-from protouser._client import ProtocolClient
+from protouser._client import CallOptions, ProtocolClient
 from protouser._errors import ConfigurationError
 from protouser._message_connection import Match, MessageConnection
 from protouser._url import Url
@@ -50,11 +50,8 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         payload: Any,
         *,
         match: Match | None = None,
-        name: str = "request",
         timeout: float | None = None,
-        check: Any = None,
-        context: dict[str, Any] | None = None,
-        catch_response: bool = False,
+        **options: Unpack[CallOptions],
     ) -> Any:
         """Send a message and return the one that answers it: one sample, from send to arrival.
 
@@ -73,23 +70,18 @@ class MessageClient(ProtocolClient, Generic[Connection]):
             connection = self.renewed()
         limit = self.timeout if timeout is None else timeout
         return self.perform(
-            name,
+            "request",
             lambda call: connection.exchange(call, limit, match),
             request=payload,
-            check=check,
-            context=context,
-            catch_response=catch_response,
+            **options,
         )
 
     def send(
         self,
         payload: Any,
         *,
-        name: str = "send",
         timeout: float | None = None,
-        check: Any = None,
-        context: dict[str, Any] | None = None,
-        catch_response: bool = False,
+        **options: Unpack[CallOptions],
     ) -> Any:
         """Send a message that has no reply; counted, without a response time.
 
@@ -103,12 +95,10 @@ class MessageClient(ProtocolClient, Generic[Connection]):
             connection = self.renewed()
         limit = self.timeout if timeout is None else timeout
         return self.perform(
-            name,
+            "send",
             lambda call: connection.send(call, limit),
             request=payload,
-            check=check,
-            context=context,
-            catch_response=catch_response,
+            **options,
             one_way=True,
         )
 
@@ -116,11 +106,8 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         self,
         *,
         match: Match | None = None,
-        name: str = "receive",
         timeout: float | None = None,
-        check: Any = None,
-        context: dict[str, Any] | None = None,
-        catch_response: bool = False,
+        **options: Unpack[CallOptions],
     ) -> Any:
         """The next message that the server sends on its own; counted, without a response time.
 
@@ -137,11 +124,9 @@ class MessageClient(ProtocolClient, Generic[Connection]):
             connection = self.renewed()
         limit = self.timeout if timeout is None else timeout
         return self.perform(
-            name,
+            "receive",
             lambda call: connection.receive(call, limit, match),
-            check=check,
-            context=context,
-            catch_response=catch_response,
+            **options,
             one_way=True,
         )
 

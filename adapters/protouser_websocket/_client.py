@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
-from protouser import ConfigurationError, MessageClient, Url
+from protouser import CallOptions, ConfigurationError, MessageClient, Url
 from protouser.net import Deadline, TlsOptions, open_stream
 from protouser_websocket._connection import Connection
 from protouser_websocket._opening import Opening, target_of
@@ -76,11 +76,8 @@ class WebSocketClient(MessageClient[Connection]):
     def ping(
         self,
         *,
-        name: str = "ping",
         timeout: float | None = None,
-        check: Any = None,
-        context: dict[str, Any] | None = None,
-        catch_response: bool = False,
+        **options: Unpack[CallOptions],
     ) -> Any:
         """Send a ping and wait for its pong: one sample.
 
@@ -92,13 +89,7 @@ class WebSocketClient(MessageClient[Connection]):
         if connection is None or connection.over:
             connection = self.renewed()
         limit = self.timeout if timeout is None else timeout
-        return self.perform(
-            name,
-            lambda call: connection.ping(call, limit),
-            check=check,
-            context=context,
-            catch_response=catch_response,
-        )
+        return self.perform("ping", lambda call: connection.ping(call, limit), **options)
 
     @classmethod
     def parse_url(cls, url: str | Url) -> Url:
