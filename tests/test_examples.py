@@ -179,6 +179,23 @@ def test_websocket_chat_hears_what_it_says(run_example):
     assert_both_counted(said, server.answered["messages"])
 
 
+def test_mqtt_sensor_publishes_what_it_counts(run_example):
+    with backend("mqtt_sensor") as server:
+        run = run_example("mqtt_sensor", "--host", server.urls["mqtt"])
+    names = [f"publish sensors/{{id}}/{word}" for word in ("temperature", "alive", "alarm")]
+    successes(run, "connect", "subscribe settings/+", *names)
+    made = sum(run.row("mqtt", name)["num_requests"] for name in names)
+    assert_both_counted(made, server.answered["messages"])
+
+
+def test_mqtt_commands_are_obeyed(run_example):
+    with backend("mqtt_commands") as server:
+        run = run_example("mqtt_commands", "--host", server.urls["mqtt"])
+    publish = "publish devices/{number}/state"
+    successes(run, "connect", "subscribe commands/+", "message commands/+", "ack", publish)
+    assert_both_counted(run.row("mqtt", "ack")["num_requests"], server.answered["commands"])
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """A folder with the third-party adapter in it, as pip installs it."""

@@ -1,0 +1,251 @@
+"""Staying connected: who opens the connection anew, and when.
+
+One greenlet at a time does it, and who calls meanwhile waits for it within the time of the call.
+Attempts that fail are followed by longer and longer pauses, whoever makes them, so that users whose
+broker is gone neither spin nor come back all at once.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final, Self
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from protouser import (
+    CallTimeout,
+    ConfigurationError,
+    ConnectionLost,
+    Inbox,
+    ProtocolClient,
+    ProtouserError,
+    Url,
+    now,
+)
+from protouser.net import Deadline, TlsOptions
+from protouser_mqtt._connection import Connection
+from protouser_mqtt._handlers import MessageHandler
+from protouser_mqtt._message import Message
+from protouser_mqtt._settings import Settings
+from protouser_mqtt._topics import check_filter
+
+__all__ = ["ReconnectingClient"]
+
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+_BACKOFF: Final = 1.0
+_LONGEST_BACKOFF: Final = 30.0
+#: Messages that may wait for ``receive``; more are dropped, and counted.
+_MOST_UNREAD: Final = 10_000
+
+
+class ReconnectingClient(ProtocolClient):
+    """The connection of an MQTT client, its subscriptions and what came of them.
+
+    Attributes:
+        subscriptions: the QoS by filter of what each connection subscribes to.
+        inbox: messages that no ``@on_message`` method takes.
+    """
+
+    protocol = "mqtt"
+    schemes = ("mqtt", "mqtts")
+    option_names = frozenset(
+        {
+            "version",
+            "client_id",
+            "keepalive",
+            "clean_session",
+            "clean_start",
+            "username",
+            "password",
+            "will",
+            "properties",
+            "max_in_flight",
+            "message_qos",
+            "connect_timeout",
+            "connect_backoff",
+            "verify",
+            "ca_file",
+            "cert",
+            "key",
+            "server_name",
+        }
+    )
+
+    def __init__(self, url: str | Url, **options: Any) -> None:
+        super().__init__(url, **options)
+        owner = "protouser" if self.user is None else type(self.user).__name__
+        self.settings = Settings.of(self.url, self.options, owner)
+        self.inbox: Inbox[Message] = Inbox(_MOST_UNREAD)
+        self._tls = self._tls_options() if self.url.scheme == "mqtts" else None
+        self._connection: Connection | None = None
+        self._opening = BoundedSemaphore()
+        self._wanted = self._coming_back = False
+        self._failed = 0
+        self._again_at = 0.0
+        self._returning: gevent.Greenlet[..., Any] | None = None
+        self._handlers = self._find_handlers()
+        self.subscriptions = {h.pattern: self.settings.message_qos for h in self._handlers}
+
+    @classmethod
+    def parse_url(cls, url: str | Url) -> Url:
+        parsed = super().parse_url(url)
+        if not parsed.host:
+            raise ConfigurationError(f"{parsed} names no host; write mqtt://host:port")
+        if parsed.path not in ("", "/"):
+            raise ConfigurationError(
+                f"{parsed} has a path; a broker has none, topics are named in the calls"
+            )
+        return replace(parsed, port=parsed.port or _PORTS[parsed.scheme], path="")
+
+    def open(self) -> Self:
+        """Connect, as a row "connect", and subscribe to what is subscribed to, each as a row."""
+        try:
+            super().open()
+            for pattern, qos in list(self.subscriptions.items()):
+                self.subscribe_on_connection(pattern, qos)
+        except ProtouserError:
+            self._back_off()
+            self.close()
+            raise
+        self._failed = 0
+        return self
+
+    def connect(self) -> None:
+        assert self.connecting is not None
+        self._wanted = True
+        connection = Connection(self.url, self.settings, self._deliver, self._lost)
+        timeout = self.options.get("connect_timeout", self.timeout)
+        at = connection.open(self._tls, timeout, self.connecting.mark)
+        self.connecting.stop(at)
+        self.resources.callback(connection.close)
+        self.inbox = _continued(self.inbox)
+        self._connection = connection
+
+    def shut(self) -> None:
+        self._wanted = self._coming_back  # an attempt to come back closes what is left as well
+        self._connection = None
+        super().shut()
+        self.inbox.end(ConnectionLost(f"the connection to {self.url} was closed here"))
+
+    def subscribe_on_connection(self, pattern: str, qos: int) -> None:
+        """Subscribe as a call of its own, on the connection that there is."""
+        raise NotImplementedError
+
+    @property
+    def offline(self) -> bool:
+        """True when there is no connection that a call could use."""
+        return self._connection is None or self._connection.over
+
+    def connection(self, timeout: float | None) -> Connection:
+        """The connection for a call that ``come_back`` has gone before.
+
+        Raises:
+            CallTimeout: there is none.
+        """
+        if self._connection is None or self._connection.over:
+            raise CallTimeout(
+                f"{self.url} was not connected within {timeout:g} s"
+                if timeout is not None
+                else f"{self.url} is not connected"
+            )
+        return self._connection
+
+    def come_back(self, timeout: float | None) -> None:
+        """Connect, or wait within ``timeout`` seconds for the greenlet that does.
+
+        Raises:
+            ConnectFailed: or what else made the attempt of this call fail; it was reported.
+        """
+        deadline = Deadline(timeout)
+        if not self._opening.acquire(timeout=deadline.left()):
+            return
+        try:
+            if self.offline and self._pause(deadline):
+                if self._connection is not None:
+                    self.measure("connect").count("reconnects")
+                self._coming_back = True
+                self.reopen()
+        finally:
+            self._coming_back = False
+            self._opening.release()
+
+    def _pause(self, deadline: Deadline) -> bool:
+        """Wait until the next attempt may be made; False when that is beyond the deadline."""
+        pause, left = self._again_at - now(), deadline.left()
+        if pause <= 0:
+            return True
+        if left is not None and left < pause:
+            gevent.sleep(left)
+            return False
+        gevent.sleep(pause)
+        return self.offline
+
+    def _back_off(self) -> None:
+        """An attempt has failed: the next one is to come later, and not at the same time as all."""
+        first = self.options.get("connect_backoff", _BACKOFF)
+        longest = min(first * 2.0 ** min(self._failed, 16), _LONGEST_BACKOFF)
+        self._failed += 1
+        self._again_at = now() + longest * random.uniform(0.5, 1)
+
+    def _lost(self, connection: Connection, error: BaseException) -> None:
+        """An open connection has ended; who only listens has to come back by himself."""
+        if connection is not self._connection:
+            return
+        self.inbox.end(error)
+        self.measure("connect").count("connections lost")
+        if self._handlers and self.user is not None and self._returning is None:
+            self._returning = self.user.spawn(self._return)
+
+    def _return(self) -> None:
+        first = self.options.get("connect_backoff", _BACKOFF)
+        gevent.sleep(random.uniform(0, min(first, 1)))
+        try:
+            while self._wanted and self.offline:
+                self._try_to_return()
+        finally:
+            self._returning = None
+
+    def _try_to_return(self) -> None:
+        with suppress(ProtouserError):  # it was counted, and has set the time of the next attempt
+            self.come_back(None)
+
+    def _deliver(self, message: Message) -> None:
+        taken = False
+        for handler in self._handlers:
+            taken = handler.takes(message) or taken
+        if taken:
+            return
+        if len(self.inbox) < _MOST_UNREAD:
+            self.inbox.deliver(message, message.at)
+        else:
+            self.measure("receive").count("dropped")
+
+    def _find_handlers(self) -> list[MessageHandler]:
+        handlers = []
+        for pattern, method in self.message_handlers():
+            check_filter(pattern)
+            assert self.user is not None
+            handlers.append(MessageHandler(self, self.user, pattern, method))
+        return handlers
+
+    def _tls_options(self) -> TlsOptions:
+        given = self.options
+        return TlsOptions(
+            verify=given.get("verify", True),
+            ca_file=given.get("ca_file"),
+            cert=given.get("cert"),
+            key=given.get("key"),
+            server_name=given.get("server_name"),
+        )
+
+
+def _continued(old: Inbox[Message]) -> Inbox[Message]:
+    """A new inbox, with what nobody has read of the old one."""
+    new: Inbox[Message] = Inbox(_MOST_UNREAD)
+    while len(old):
+        message, at, _ = old.get()
+        new.deliver(message, at)
+    return new
