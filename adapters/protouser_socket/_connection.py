@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from protouser import ConnectionLost, Inbox, MalformedMessage, ProtouserError
+from protouser import (
+    Call,
+    ConnectionLost,
+    Inbox,
+    MalformedMessage,
+    MessageConnection,
+    ProtouserError,
+)
 from protouser.net import HubSocket
-from protouser_socket._framing import Decoder
+from protouser_socket._framing import Framing
+from protouser_socket._payload import payload_of
 
 __all__ = ["Connection"]
 
 
-class Connection:
-    """One connection: socket, decoder and inbox, which live and die together.
-
-    Attributes:
-        over: the next request needs a new one: the end was orderly, or it was told.
-        told: a call has failed because of the end, or it was closed on this side.
-    """
+class Connection(MessageConnection[bytes]):
+    """One connection: socket, decoder and inbox, which live and die together."""
 
     socket: HubSocket
 
-    def __init__(self, decoder: Decoder, peer: str) -> None:
-        self.decoder = decoder
-        self.peer = peer
-        self.over = False
-        self.told = False
-        self.inbox: Inbox[bytes] = Inbox(on_full=self._pause, on_drained=self._resume)
+    def __init__(self, framing: Framing, peer: str) -> None:
+        super().__init__(peer, Inbox(on_full=self._pause, on_drained=self._resume))
+        self.decoder = framing.decoder()
+        self._framing = framing
+
+    @property
+    def closed(self) -> bool:
+        return self.socket.closed
+
+    def encode(self, call: Call) -> bytes:
+        return self._framing.encode(payload_of(call))
+
+    def transmit(self, frame: bytes, timeout: float | None) -> None:
+        self.socket.send(frame, timeout)
+
+    def abort(self, error: ProtouserError) -> None:
+        self.socket.close(error)
 
     def on_data(self, data: bytes, at: float) -> None:
         decoder = self.decoder
@@ -40,20 +54,9 @@ class Connection:
             error = self._check_end()
         self.inbox.end(error)
 
-    def tell(self) -> None:
-        """A call learns of the end right now."""
-        self.over = self.told = True
-
     def close(self) -> None:
         self.tell()
         self.socket.close()
-
-    def abandon(self) -> None:
-        """Close it, since a reply that comes too late would be taken for that of the next."""
-        self.tell()
-        self.socket.close(
-            ConnectionLost(f"the connection to {self.peer} was closed: a call on it got no reply")
-        )
 
     def _check_end(self) -> ProtouserError:
         try:

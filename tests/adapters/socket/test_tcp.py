@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from locust import task
-from locust.env import Environment
 
 import socket
 
@@ -12,7 +11,7 @@ import pytest
 import trustme
 
 from protouser import ConfigurationError, ConnectionLost, attach, now
-from protouser.testing import ScriptedServer, capture, load
+from protouser.testing import ScriptedServer, load
 from protouser_socket import TcpClient, TcpUser, length_prefix, lines
 
 SOON = 5.0
@@ -22,17 +21,6 @@ SOON = 5.0
 def server():
     with ScriptedServer() as server:
         yield server
-
-
-@pytest.fixture
-def environment():
-    return Environment()
-
-
-@pytest.fixture
-def reports(environment):
-    with capture(environment) as reports:
-        yield reports
 
 
 @pytest.fixture
@@ -158,7 +146,7 @@ def test_a_push_is_received_and_its_waiting_is_a_series(client, environment, rep
 
 def test_a_push_that_is_there_already_was_not_waited_for(client, environment):
     client.request(b"tell 2")
-    until(lambda: len(client._connection.inbox) == 1)
+    until(lambda: len(client.connection.inbox) == 1)
     assert client.receive(timeout=SOON) == b"1"
     series = {key[2] for key in attach(environment).own_figures().timed}
     assert "wait" not in series

@@ -1,0 +1,126 @@
+"""The datagrams exchanged with one server: an inbox, and the socket of the moment.
+
+Nothing in a datagram says which request it answers. So what comes first after a request was sent is
+its reply, unless ``match`` says better, and two at once need a ``match`` each. A request that was
+given up takes its socket with it, because its reply may still come; the next call has another one,
+with another local port. The socket given up stays open and unread until a later one is given up
+too: else its port might become that of another user, who would get the late reply.
+"""
+
+from __future__ import annotations
+
+from protouser import (
+    Call,
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionLost,
+    Inbox,
+    Match,
+    MessageConnection,
+    ProtouserError,
+)
+from protouser.net import DatagramSocket
+from protouser_socket._payload import payload_of
+
+__all__ = ["Conversation"]
+
+#: Unread datagrams beyond this many are lost, as those are that the kernel has no room for.
+_KEPT = 10_000
+
+
+class Conversation(MessageConnection[bytes]):
+    """The datagrams exchanged with one server; it is over when it is closed on this side."""
+
+    socket: DatagramSocket
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, Inbox())
+        self._asking = 0
+        self._asking_any = False
+        self._given_up: DatagramSocket | None = None
+        self._untold: ConnectFailed | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.over
+
+    def encode(self, call: Call) -> bytes:
+        return payload_of(call)
+
+    def transmit(self, frame: bytes, timeout: float | None) -> None:
+        try:
+            self._usable().send(frame, timeout)
+        except ConnectFailed:
+            self.tell()
+            raise
+
+    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> bytes:
+        if self._asking_any or (self._asking and match is None):
+            raise ConfigurationError(
+                "another request of this client is under way, and nothing in a datagram says which"
+                " one it answers; give match= to both, or open a client for each greenlet"
+            )
+        self._asking += 1
+        self._asking_any = match is None
+        try:
+            self._usable().drain()  # what is there by now is no reply
+            return super().exchange(call, timeout, match)
+        finally:
+            self._asking -= 1
+            self._asking_any = False
+
+    def receive(self, call: Call, timeout: float | None, match: Match | None) -> bytes:
+        self._usable()
+        return super().receive(call, timeout, match)
+
+    def tell(self) -> None:
+        """A call learns of the refusal right now."""
+        self._untold = None
+
+    def abandon(self) -> None:
+        """Give the socket up, unless it serves others whose replies can be told apart."""
+        self.tell()
+        if self._asking == 1:
+            self._give_up()
+
+    def abort(self, error: ProtouserError) -> None:
+        self.over = self.told = True
+        for socket in (self._given_up, self.socket):
+            if socket is not None:
+                socket.close()
+        self.inbox.end(error)
+
+    def close(self) -> None:
+        """End it; who waits is woken."""
+        self.abort(ConnectionLost(f"the socket to {self.peer} was closed here"))
+
+    def on_datagram(self, data: bytes, at: float) -> None:
+        if self._asking or len(self.inbox) < _KEPT:
+            self.inbox.deliver(data, at)
+
+    def on_refusal(self, error: ConnectFailed) -> None:
+        """Whoever waits is told; else the next call is."""
+        self._give_up()
+        self._untold = error
+        refused, self.inbox = self.inbox, Inbox()
+        while len(refused):
+            message, at, _ = refused.get()
+            self.inbox.deliver(message, at)
+        refused.end(error)
+
+    def _usable(self) -> DatagramSocket:
+        """The socket to send with, in place of one that was given up; not before all is told."""
+        if self._untold is not None:
+            error, self._untold = self._untold, None
+            raise error.with_traceback(None)
+        if self.socket.closed and not self.over:
+            self.socket = self.socket.renewed()
+        return self.socket
+
+    def _give_up(self) -> None:
+        if self.socket.closed:
+            return
+        if self._given_up is not None:
+            self._given_up.close()
+        self._given_up = self.socket
+        self._given_up.retire()

@@ -1,0 +1,66 @@
+"""The UDP client: datagrams to one server, and what comes back from it.
+
+A datagram may be lost, and nobody says so: a request without a reply is a failure when its time is
+over, a one-way message is counted when it was sent. What UDP does say is that nobody has the port
+("connection refused"), mostly too late for the datagram that it is about: the call that waits then
+fails, or else the next one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from protouser import ConfigurationError, MessageClient, ProtocolClient, ProtocolUser, Url
+from protouser.net import open_datagram
+from protouser_socket._udp import Conversation
+
+__all__ = ["UdpClient", "UdpUser"]
+
+
+class UdpClient(MessageClient[Conversation]):
+    """A socket for datagrams to and from ``udp://host:port``.
+
+    Each message is one datagram, which may be empty. A request is answered by the next datagram
+    that comes after it was sent, or the next that its ``match`` takes; without ``match`` there can
+    be one at a time. After one that failed the client has another local port, so that a late reply
+    reaches nobody; that is no row. The row "connect" is the look-up of the name and the making of
+    the socket, for which nothing is sent.
+
+    Options: ``timeout``, and ``connect_timeout`` for the look-up, in seconds.
+    """
+
+    protocol = "udp"
+    schemes = ("udp",)
+    option_names = frozenset({"connect_timeout"})
+
+    def __init__(self, url: str | Url, **options: Any) -> None:
+        super().__init__(url, **options)
+        if self.url.port is None:
+            raise ConfigurationError(f"{self.url} names no port; write {self.url}:7000")
+
+    def connect(self) -> None:
+        assert self.connecting is not None
+        assert self.url.port is not None
+        conversation = Conversation(str(self.url))
+        conversation.socket = open_datagram(
+            conversation,
+            self.url.host,
+            self.url.port,
+            timeout=self.connect_timeout,
+            peer=str(self.url),
+            mark=self.connecting.mark,
+        )
+        self.resources.callback(conversation.close)
+        self.connection = conversation
+
+
+class UdpUser(ProtocolUser):
+    """A user of a server that speaks datagrams.
+
+    Attributes:
+        client: the ``UdpClient`` of ``host``.
+    """
+
+    abstract = True
+    client_class: ClassVar[type[ProtocolClient] | None] = UdpClient
+    client: UdpClient

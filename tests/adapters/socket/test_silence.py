@@ -1,0 +1,97 @@
+"""Silence: told once nothing was heard for so long, and never while bytes may be waiting."""
+
+from __future__ import annotations
+
+import locust  # noqa: F401  first: it patches the standard library for gevent
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from protouser import now
+from protouser_socket._silence import Silence
+
+SHORT = 0.05
+SOON = 5.0
+
+
+class Told(Event):
+    """Notes when it was told."""
+
+    at = 0.0
+    times = 0
+
+    def __call__(self):
+        self.at = now()
+        self.times += 1
+        self.set()
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
+@pytest.fixture
+def silence(told):
+    silence = Silence(SHORT, told)
+    yield silence
+    silence.close()
+
+
+def test_it_is_told_once_after_the_last_that_was_heard(silence, told):
+    silence.heard(now())
+    gevent.sleep(SHORT / 2)
+    last = now()
+    silence.heard(last)
+    assert told.wait(SOON)
+    assert told.at - last >= SHORT
+    assert silence.since == last
+    assert not told.clear()
+    assert not told.wait(SHORT * 3)
+    silence.heard(now())
+    assert told.wait(SOON)
+    assert told.times == 2
+
+
+def test_nothing_is_told_before_anything_was_heard(silence, told):
+    silence.resume()
+    assert not told.wait(SHORT * 3)
+
+
+def test_nothing_is_told_after_the_close(silence, told):
+    silence.heard(now())
+    silence.close()
+    silence.heard(now())
+    silence.resume()
+    assert not told.wait(SHORT * 3)
+
+
+def test_nothing_is_told_while_nobody_listens(silence, told):
+    silence.heard(now())
+    silence.pause()
+    assert not told.wait(SHORT * 3)
+    resumed = now()
+    silence.resume()
+    assert told.wait(SOON)
+    assert told.at - resumed >= SHORT
+
+
+def test_a_loop_that_is_late_reads_before_it_believes_in_silence(silence, told):
+    """What arrived while the hub was busy is seen in the same turn as the timer, but after it."""
+    left, right = gevent.socket.socketpair()
+    reader = gevent.get_hub().loop.io(left.fileno(), 1)
+    with left, right:
+        reader.start(lambda: (left.recv(10), silence.heard(now())))
+        silence.heard(now())
+        for _ in range(2):
+            right.send(b"x")
+            until = now() + SHORT * 2
+            while now() < until:  # the hub has no turn
+                pass
+            gevent.sleep(0)
+            gevent.sleep(SHORT / 5)
+            assert told.times == 0
+        reader.stop()
+        reader.close()
+    assert told.wait(SOON)
