@@ -1,0 +1,358 @@
+"""The gRPC client: calls of all four kinds, measured, over one channel.
+
+grpc connects again by itself, inside whatever call comes next; that would be counted as the
+server's time. So a call looks at the channel first: if its connection is gone, it is made again,
+as a row "connect" of its own.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from weakref import WeakSet
+
+import gevent
+import grpc
+from gevent.lock import BoundedSemaphore
+
+from protouser import (
+    Call,
+    ConfigurationError,
+    ConnectFailed,
+    ProtocolClient,
+    ProtouserError,
+    Url,
+    now,
+)
+from protouser.native import get_ident
+from protouser_grpc._calls import ask, collect
+from protouser_grpc._channel import StubChannel, caller
+from protouser_grpc._engines import ENGINES, EngineChannel, EngineStream, Lease, lease
+from protouser_grpc._method import Method
+from protouser_grpc._options import CONNECTIONS, Terms, as_metadata, channel_options
+from protouser_grpc._outcome import Status
+from protouser_grpc._schema import Schema
+from protouser_grpc._schemas import Schemas, as_method
+from protouser_grpc._stream import GrpcStream
+
+__all__ = ["GrpcClient"]
+
+_NEWS_WITHIN = 0.02
+_LOOK_AGAIN = 0.001
+_READY = grpc.ChannelConnectivity.READY
+_BROKEN = (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN)
+
+
+class GrpcClient(ProtocolClient):
+    """A channel to a ``grpc://host:port`` or, with TLS, ``grpcs://host:port``.
+
+    Options: ``timeout`` in seconds, the deadline of every call, streams as well; ``metadata``
+    (dict or pairs) for every call; ``wait_for_ready``; ``connection``: "per_user" (the default) or
+    "shared" by all clients of this process with the same options; ``engine``: "auto", "aio" or
+    "gevent"; ``schema``: a descriptor set or .proto file for ``call``, instead of the server's
+    reflection; ``channel_options``: grpc's channel arguments; for TLS ``ca_file``, ``cert``,
+    ``key`` and ``server_name``. A server may allow no more than some 100 calls at a time on a
+    connection; on a shared one further calls wait in the client, and that is counted.
+
+    Attributes:
+        channel: what generated stubs take: ``GreeterStub(client.channel)``.
+    """
+
+    protocol = "grpc"
+    schemes = ("grpc", "grpcs")
+    option_names = frozenset(
+        {
+            "metadata",
+            "wait_for_ready",
+            "connection",
+            "engine",
+            "schema",
+            "channel_options",
+            "verify",
+            "ca_file",
+            "cert",
+            "key",
+            "server_name",
+        }
+    )
+
+    def __init__(self, url: str | Url, **options: Any) -> None:
+        super().__init__(url, **options)
+        _check_url(self.url)
+        given = self.options
+        self._engine = _one_of("engine", given.get("engine", "auto"), ENGINES)
+        self._connection = _one_of("connection", given.get("connection", "per_user"), CONNECTIONS)
+        self._channel_options = channel_options(self.url, given)
+        self._terms = Terms(
+            self.timeout, as_metadata(given.get("metadata")), given.get("wait_for_ready")
+        )
+        self._schema: Schema | None = Schemas.given(given.get("schema"))
+        self._callers: dict[str, Any] = {}
+        self._lease: Lease | None = None
+        self._opening = BoundedSemaphore()
+        self._in_doubt = False  # a call was refused: perhaps for the end of the connection
+        self._streams: WeakSet[Any] = WeakSet()
+        self.channel = StubChannel(self)
+
+    def connect(self) -> None:
+        holding = lease(self._engine, self._connection, self._channel_options)
+        self.resources.callback(self._release, holding)
+        call = self.connecting
+        assert call is not None
+        call.start()  # that an engine starts is no time of the server's
+        try:
+            call.stop(holding.channel.connect(self.timeout))
+        except ConnectFailed:
+            holding.retire()
+            raise
+        self._lease = holding
+
+    def call(
+        self,
+        method: str,
+        request: Any = None,
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+        metadata: Any = None,
+        wait_for_ready: bool | None = None,
+        check: Any = None,
+        context: dict[str, Any] | None = None,
+        catch_response: bool = False,
+    ) -> Any:
+        """Call "pkg.Service/Method" as the server describes it by reflection.
+
+        Args:
+            method: its full name, which is also the row's.
+            request: a dict, a message, or an iterable of them where the method takes a stream.
+            name: another name for the row.
+            timeout: the deadline in seconds; the client's where None.
+            metadata: a dict or pairs, besides the client's.
+            wait_for_ready: wait for a connection instead of failing without one.
+            check: a predicate of the answer; of the number of messages where they are a stream.
+            context: for the event.
+            catch_response: return the finished call, for a ``with`` block that decides.
+
+        Returns:
+            The answer; a ``GrpcStream`` to iterate over where the method answers with a stream.
+
+        Raises:
+            GrpcError: the call ended with another status than OK.
+            ConfigurationError: no such method, or the request does not fit it.
+        """
+        found = self._callers.get(method)
+        if found is None:
+            found = caller(self, self._method(method, name))
+            self._callers[method] = found
+        options: dict[str, Any] = {
+            "name": name,
+            "timeout": timeout,
+            "metadata": metadata,
+            "wait_for_ready": wait_for_ready,
+            "check": check,
+            "context": context,
+        }
+        if catch_response:
+            options["catch_response"] = True
+        return found({} if request is None else request, **options)
+
+    def stream(
+        self,
+        method: str,
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+        metadata: Any = None,
+        wait_for_ready: bool | None = None,
+        check: Any = None,
+        context: dict[str, Any] | None = None,
+    ) -> GrpcStream:
+        """Open a streaming call of "pkg.Service/Method", for a ``with`` block.
+
+        Leaving the block before the server has ended the call cancels it there, as a success up to
+        that point; after ``done_writing()`` the block waits for the end instead. ``.call`` of the
+        stream is the measured call, to decide about in the block.
+
+        Raises:
+            ConfigurationError: no such method, or it streams nothing.
+        """
+        found = self._method(method, name)
+        if found.kind == "unary_unary":
+            raise ConfigurationError(f"{found.row} streams nothing; use call({found.row!r}, ...)")
+        terms = self.terms(timeout, metadata, wait_for_ready)
+        return self.begin(found, None, terms, name=name, check=check, context=context)
+
+    def terms(
+        self, timeout: float | None = None, metadata: Any = None, wait_for_ready: Any = None
+    ) -> Terms:
+        """The terms of a call: what it was given, and the client's own where it was not."""
+        own = self._terms
+        if timeout is metadata is wait_for_ready is None:
+            return own
+        if timeout is not None and not timeout > 0:
+            raise ConfigurationError(f"timeout={timeout!r} is no number of seconds above 0")
+        return Terms(
+            own.timeout if timeout is None else timeout,
+            own.metadata + as_metadata(metadata) if metadata else own.metadata,
+            own.wait_for_ready if wait_for_ready is None else wait_for_ready,
+        )
+
+    def unary(
+        self,
+        method: Method,
+        request: Any,
+        terms: Terms,
+        ends: list[Status] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Make a unary call; ``ends`` gets its status, ``options`` are those of ``perform``."""
+        self._be_connected(terms)
+        work = partial(self._exchange, method, terms, ends)
+        return self.perform(method.row, work, request=request, **options)
+
+    def collect(
+        self,
+        method: Method,
+        requests: Any,
+        terms: Terms,
+        ends: list[Status] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Make a call that streams requests and has one answer."""
+        self._be_connected(terms)
+        work = partial(self._collect, method, terms, ends)
+        return self.perform(method.row, work, request=requests, **options)
+
+    def begin(
+        self,
+        method: Method,
+        request: Any,
+        terms: Terms,
+        *,
+        name: str | None = None,
+        check: Any = None,
+        context: dict[str, Any] | None = None,
+    ) -> GrpcStream:
+        """Begin a call whose answers are a stream; where there is a ``request`` it is sent."""
+        self._be_connected(terms)
+        self._check_thread()
+        row = name or method.row
+        call = self.measure(row, request=request, check=check, context=context).begin()
+        try:
+            opened = self._open_stream(method, terms)
+        except BaseException as error:
+            call.end(error)
+            raise
+        stream = GrpcStream(call, method, opened, terms.timeout)
+        if call.request is not None:
+            stream.start(call.request)
+        return stream
+
+    def _exchange(self, method: Method, terms: Terms, ends: list[Status] | None, call: Call) -> Any:
+        data = method.encode(call.request)
+        call.request_length = len(data)
+        reply = self._channel().unary(method.path, data, terms, ends is not None)
+        call.stop(reply.at)
+        if reply.status.code is not grpc.StatusCode.OK:
+            self._in_doubt = reply.status.code is grpc.StatusCode.UNAVAILABLE
+            raise reply.status.error(terms.timeout)
+        if ends is not None:
+            ends.append(reply.status)
+        call.response_length = len(reply.data)
+        return method.decode(reply.data)
+
+    def _collect(self, method: Method, terms: Terms, ends: list[Status] | None, call: Call) -> Any:
+        data, status = collect(self._open_stream(method, terms), method, terms, call)
+        if ends is not None:
+            ends.append(status)
+        call.response_length = len(data)
+        return method.decode(data)
+
+    def _open_stream(self, method: Method, terms: Terms) -> EngineStream:
+        stream = self._channel().stream(method.path, terms)
+        self._streams.add(stream)
+        return stream
+
+    def _channel(self) -> EngineChannel:
+        if self._lease is None:
+            raise ConnectFailed(f"there is no connection to {self.url}: the client was closed")
+        return self._lease.channel
+
+    def _be_connected(self, terms: Terms) -> None:
+        """Connect anew where the connection is gone, unless the call is to wait for it itself."""
+        holding = self._lease
+        if self._in_doubt and holding is not None:
+            self._in_doubt = False
+            _await_news(holding)
+        if holding is not None and (terms.wait_for_ready or holding.channel.state() is _READY):
+            return
+        self._check_thread()
+        with self._opening:
+            if self._lease is not holding:
+                return  # another greenlet did just that
+            if holding is None:
+                self.reopen()
+            elif (state := holding.channel.state()) in _BROKEN:
+                holding.retire()
+                self.reopen()
+            elif state is not _READY:
+                with self.measure("connect") as call:
+                    call.stop(holding.channel.connect(self.timeout))
+
+    def _check_thread(self) -> None:
+        if get_ident() != self.session.thread:
+            self.perform("", _nothing)  # says what is wrong
+
+    def _release(self, holding: Lease) -> None:
+        self._lease = None
+        for stream in list(self._streams):
+            stream.cancel()
+        holding.release()
+
+    def _method(self, method: str, name: str | None) -> Method:
+        """The method of this name; that there is none is a failed call."""
+        self._check_thread()
+        try:
+            return as_method(self._schema or self._fetch_schema(), method)
+        except ProtouserError as error:
+            self.perform(name or str(method), partial(_fail, error))
+            raise
+
+    def _fetch_schema(self) -> Schema:
+        self._be_connected(self._terms)
+        exchange = partial(ask, self._channel(), self._terms)
+        self._schema = Schemas.fetched(self._channel_options, exchange, self.timeout, str(self.url))
+        return self._schema
+
+
+def _check_url(url: Url) -> None:
+    if url.port is None:
+        raise ConfigurationError(f"{url} names no port; write {url}:50051")
+    if url.path.strip("/"):
+        raise ConfigurationError(f"{url} names a path, which gRPC has not; methods are called")
+    if url.username is not None or url.password is not None:
+        raise ConfigurationError(
+            f"{url}: gRPC takes no user from a URL; pass metadata=..., as"
+            " {'authorization': 'Bearer ...'}"
+        )
+
+
+def _one_of(option: str, value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ConfigurationError(f"{option}={value!r}; there are {', '.join(map(repr, known))}")
+    return str(value)
+
+
+def _await_news(holding: Lease) -> None:
+    """Calls learn of the end of their connection a moment before their channel does."""
+    until = now() + _NEWS_WITHIN
+    while holding.channel.state() is _READY and now() < until:
+        gevent.sleep(_LOOK_AGAIN)
+
+
+def _nothing(_call: Call) -> None:
+    """Never called."""
+
+
+def _fail(error: Exception, _call: Call) -> None:
+    raise error

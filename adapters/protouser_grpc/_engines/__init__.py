@@ -1,0 +1,121 @@
+"""Engines, and the channels of this process.
+
+A channel is made when a client connects, in the process that uses it; a shared one lives as long
+as a client holds it, and is closed exactly once: grpc miscounts its channels otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Final
+
+from gevent.lock import BoundedSemaphore
+
+from protouser import ConfigurationError
+from protouser_grpc._engines._aio import AioEngine
+from protouser_grpc._engines._gevent import GeventEngine
+from protouser_grpc._engines._interface import (
+    Engine,
+    EngineChannel,
+    EngineStream,
+    EngineUnavailable,
+    Reply,
+)
+from protouser_grpc._options import ChannelOptions
+
+__all__ = ["ENGINES", "EngineChannel", "EngineStream", "Lease", "Reply", "lease"]
+
+logger = logging.getLogger(__name__)
+
+ENGINES: Final = ("auto", "aio", "gevent")
+
+
+class Lease:
+    """A client's hold of a channel.
+
+    Attributes:
+        channel: the channel.
+        engine: the name of its engine.
+    """
+
+    def __init__(self, holding: _Holding) -> None:
+        self._holding: _Holding | None = holding
+        self.channel = holding.channel
+        self.engine = holding.engine
+        holding.leases += 1
+
+    def release(self) -> None:
+        """Let go of the channel; who does it last closes it. Safe to call twice."""
+        holding, self._holding = self._holding, None
+        if holding is None or holding.pid != os.getpid():
+            return
+        holding.leases -= 1
+        if not holding.leases:
+            self._forget(holding)
+            holding.channel.close()
+
+    def retire(self) -> None:
+        """Have others open a channel of their own: this one is in trouble."""
+        if self._holding is not None:
+            self._forget(self._holding)
+
+    def _forget(self, holding: _Holding) -> None:
+        for key, held in list(_shared.items()):
+            if held is holding:
+                del _shared[key]
+
+
+class _Holding:
+    """A channel and how many hold it."""
+
+    def __init__(self, engine: Engine, options: ChannelOptions) -> None:
+        self.channel: EngineChannel = engine.open(options)
+        self.engine = engine.name
+        self.pid = os.getpid()
+        self.leases = 0
+
+
+_shared: dict[tuple[int, str, ChannelOptions], _Holding] = {}
+_engines: dict[str, Engine] = {}
+_opening = BoundedSemaphore()
+_unavailable: list[EngineUnavailable] = []
+
+
+def lease(engine: str, connection: str, options: ChannelOptions) -> Lease:
+    """A channel with these options: one of its own, or that of this process.
+
+    Raises:
+        ConfigurationError: the engine that was asked for cannot run here.
+    """
+    if connection != "shared":
+        return Lease(_hold(engine, options))
+    key = (os.getpid(), engine, options)
+    with _opening:  # starting an engine takes a moment, in which others come
+        holding = _shared.get(key)
+        if holding is None:
+            holding = _shared[key] = _hold(engine, options)
+        return Lease(holding)
+
+
+def _hold(engine: str, options: ChannelOptions) -> _Holding:
+    if engine == "gevent" or (engine == "auto" and _unavailable):
+        return _Holding(_engine("gevent"), options)
+    try:
+        return _Holding(_engine("aio"), options)
+    except EngineUnavailable as error:
+        if engine == "aio":
+            raise ConfigurationError(f"engine='aio' cannot run here: {error}") from error
+        if not _unavailable:
+            logger.warning(
+                "gRPC runs on its slower engine 'gevent', as 'aio' cannot run here: %s", error
+            )
+        _unavailable.append(error)
+        return _Holding(_engine("gevent"), options)
+
+
+def _engine(name: str) -> Engine:
+    engine = _engines.get(name)
+    if engine is None:
+        engine = _engines[name] = AioEngine() if name == "aio" else GeventEngine()
+    return engine

@@ -1,0 +1,225 @@
+"""A streaming call as its user has it: messages both ways, measured as one call.
+
+The call begins when the stream is opened and ends with the server's status; the first message is
+a phase "first message", their number is the counter "messages" and the call's response. Whoever
+leaves before the end cancels the call at the server: a success up to there, counted as "left".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+import grpc
+
+from protouser import Call, CallTimeout, ConnectionLost, now
+from protouser_grpc._engines import EngineStream
+from protouser_grpc._feeder import Feeder
+from protouser_grpc._method import Method
+from protouser_grpc._outcome import Metadata, Status
+
+__all__ = ["FIRST_MESSAGE", "MESSAGES", "GrpcStream"]
+
+FIRST_MESSAGE: Final = "first message"
+MESSAGES: Final = "messages"
+
+
+class GrpcStream(Iterator[Any]):
+    """One streaming call: a context manager, an iterator of answers, or both.
+
+    Attributes:
+        call: what is measured; ``call.failure(...)`` decides about it.
+    """
+
+    def __init__(
+        self, call: Call, method: Method, stream: EngineStream, timeout: float | None
+    ) -> None:
+        self.call = call
+        self._method = method
+        self._stream = stream
+        self._timeout = timeout
+        self._feeder: Feeder | None = None
+        self._open = True
+        self._half_closed = False
+        self._messages = 0
+        self._received = 0
+        self._sent = 0
+
+    def send(self, message: Any, timeout: float | None = None) -> None:
+        """Send a message, a dict or an object of its class; returns when it is queued.
+
+        Raises:
+            CallTimeout: the server took none within ``timeout`` seconds, and too many are queued.
+            GrpcError: the call has ended with this status.
+            ConnectionLost: the server has ended it with OK.
+        """
+        data = self._method.encode(message)
+        self._stream.send(data, self._timeout if timeout is None else timeout)
+        self._sent += len(data)
+        if not self._method.streams_requests:
+            self.done_writing()
+
+    def receive(
+        self, *, timeout: float | None = None, match: Callable[[Any], object] | None = None
+    ) -> Any:
+        """The next message, or the next for which ``match`` is true; others are kept for others.
+
+        Raises:
+            CallTimeout: none within ``timeout`` seconds; the call goes on. Without a timeout its
+                deadline holds.
+            GrpcError: the call has ended with this status.
+            ConnectionLost: the server has ended it with OK.
+        """
+        decode = self._method.decode
+        found = self._stream.receive(
+            timeout, None if match is None else lambda data: match(decode(data))
+        )
+        if found is None:
+            raise ConnectionLost(f"{self._method.row}: the server has ended the stream with OK")
+        return decode(self._note(*found))
+
+    def done_writing(self) -> None:
+        """No more messages will be sent; the server may go on."""
+        if not self._half_closed:
+            self._half_closed = True
+            self._stream.done_writing()
+
+    def cancel(self) -> None:
+        """Leave the stream: it is cancelled at the server, unless it has ended."""
+        self._leave()
+
+    def initial_metadata(self) -> Metadata:
+        """The headers of the answer; waits for them."""
+        return self._stream.headers(self._timeout)
+
+    def trailing_metadata(self) -> Metadata:
+        """The trailers of the answer; empty before its end."""
+        return self._status().trailing
+
+    def code(self) -> grpc.StatusCode | None:
+        """The status code; None before the end."""
+        return None if self._stream.status is None else self._stream.status.code
+
+    def details(self) -> str:
+        """What was said about the status."""
+        return self._status().details
+
+    def is_active(self) -> bool:
+        """True until the end is known."""
+        return self._stream.status is None
+
+    def start(self, request: Any) -> None:
+        """Send the request, or all that an iterable yields, in a greenlet where that takes time."""
+        try:
+            if self._method.streams_requests:
+                self._half_closed = True
+                self._feeder = Feeder(self._stream, self._method.encode, request, self._timeout)
+            else:
+                self.send(request)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        if not self._open:
+            raise StopIteration
+        try:
+            found = self._stream.receive()
+            if found is not None:
+                return self._method.decode(self._note(*found))
+        except BaseException as error:
+            cause = self._fail(error)
+            if cause is error:
+                raise
+            raise cause from None
+        self._conclude()
+        self.call.stop(self._stream.ended_at)
+        self.call.end()
+        raise StopIteration
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not self._open:
+            return False
+        if error is None:
+            self._end_of_block()
+            return False
+        self._conclude()
+        if error is self._error_of_feeder() or isinstance(error, grpc.RpcError):
+            self._stop_at_end()
+        return self.call.__exit__(kind, error, traceback)
+
+    def __del__(self) -> None:
+        if getattr(self, "_open", False):
+            self._leave()
+
+    def _end_of_block(self) -> None:
+        if self._stream.status is None and self._half_closed and self._method.streams_requests:
+            for _ in self:  # all was sent: the server says how it went
+                pass
+            return
+        status = self._stream.status
+        if status is None:
+            self._leave()
+            return
+        self._conclude()
+        self._stop_at_end()
+        self.call.end(None if status.ok else status.error(self._timeout))
+
+    def _note(self, data: bytes, at: float) -> bytes:
+        if not self._messages:
+            self.call.mark(FIRST_MESSAGE, at)
+        self._messages += 1
+        self._received += len(data)
+        self.call.stop(at)
+        return data
+
+    def _fail(self, error: BaseException) -> BaseException:
+        """End the call with what went wrong: what the requests raised, or else the error."""
+        cause = self._error_of_feeder() or error
+        self._conclude()
+        if isinstance(error, grpc.RpcError):
+            self._stop_at_end()
+        elif not isinstance(error, CallTimeout):
+            self.call.stop(now())
+        self.call.end(cause)
+        return cause
+
+    def _leave(self) -> None:
+        if self._open:
+            self._conclude()
+            self.call.leave()
+
+    def _conclude(self) -> None:
+        """Nothing more is done with this stream; the call gets what is known of it."""
+        self._open = False
+        if self._feeder is not None:
+            self._feeder.stop()
+        self._stream.cancel()
+        call = self.call
+        call.response = self._messages
+        call.response_length = self._received
+        call.request_length = call.request_length or self._sent
+        if self._messages:
+            call.count(MESSAGES, self._messages)
+
+    def _stop_at_end(self) -> None:
+        if self._stream.status is not None:
+            self.call.stop(self._stream.ended_at)
+
+    def _error_of_feeder(self) -> BaseException | None:
+        return None if self._feeder is None else self._feeder.error
+
+    def _status(self) -> Status:
+        return self._stream.status or Status(grpc.StatusCode.UNKNOWN)
