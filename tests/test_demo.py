@@ -29,10 +29,23 @@ from protouser.demo._progress import Bar, Lines, Moment
 ROWS = {
     ("WidgetMaker", "get_widget"),
     ("asyncio", "look_up"),
+    ("grpc", "connect"),
+    ("grpc", "demo.Greeter/Hello"),
+    ("grpc", "demo.Greeter/Talk"),
+    ("mqtt", "connect"),
+    ("mqtt", "message"),
+    ("mqtt", "publish"),
+    ("mqtt", "subscribe"),
     ("sqlite3", "total"),
     ("sqlite3", "transfer"),
     ("tcp", "connect"),
     ("tcp", "echo"),
+    ("udp", "connect"),
+    ("udp", "echo"),
+    ("udp", "report"),
+    ("ws", "connect"),
+    ("ws", "echo"),
+    ("ws", "tick"),
 }
 WITHIN = 15.0
 MOMENT = Moment(elapsed=5.0, calls=1234, rate=250.4, failures=30, unexpected=0)

@@ -196,6 +196,29 @@ def test_mqtt_commands_are_obeyed(run_example):
     assert_both_counted(run.row("mqtt", "ack")["num_requests"], server.answered["commands"])
 
 
+def test_udp_echo_sends_what_it_counts(run_example):
+    with backend("udp_echo") as server:
+        run = run_example("udp_echo", "--host", server.urls["udp"])
+    successes(run, "connect", "request", "reading", "question")
+    asked = sum(run.row("udp", name)["num_requests"] for name in ("request", "question"))
+    assert_both_counted(asked, server.answered["questions"])
+    assert_both_counted(run.row("udp", "reading")["num_requests"], server.answered["readings"])
+
+
+def test_hybrid_protocols_speaks_three_of_them(run_example):
+    with backend("hybrid_protocols") as server:
+        urls = {"lobby": "tcp", "field": "udp", "chat": "ws"}
+        told = [
+            word for name, scheme in urls.items() for word in (f"--{name}", server.urls[scheme])
+        ]
+        run = run_example("hybrid_protocols", *told)
+    connects = [row for row in run.stats if row["name"] == "connect"]
+    assert {row["method"] for row in connects} == set(urls.values())
+    successes(run, "connect", "login", "move", "say", "meet")
+    for type_, name, word in (("udp", "move", "moves"), ("ws", "say", "words")):
+        assert_both_counted(run.row(type_, name)["num_requests"], server.answered[word])
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """A folder with the third-party adapter in it, as pip installs it."""

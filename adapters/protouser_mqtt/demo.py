@@ -20,14 +20,14 @@ class SensorUser(MqttUser):
 
     @task(4)
     def report(self) -> None:
-        """A row "publish sensors/{id}/temperature", to the broker's acknowledgement."""
-        topic = "sensors/{id}/temperature"
+        """A row "publish sensors/{id}", to the broker's acknowledgement."""
+        topic = "sensors/{id}"
         self.client.publish(topic, b"21.5", qos=1, fields={"id": id(self) % 100})
 
     @task(1)
     def command(self) -> None:
-        """A row "publish commands/blink", without a response time."""
-        self.client.publish("commands/blink", b"on")
+        """A row "publish commands/on", without a response time."""
+        self.client.publish("commands/on", b"on")
 
 
 class DeviceUser(MqttUser):
@@ -38,7 +38,7 @@ class DeviceUser(MqttUser):
     @on_message("commands/+")
     def obey(self, message: Message) -> None:
         """Answer a command, whatever the user is doing."""
-        self.client.publish("devices/{id}/done", message.payload, fields={"id": id(self) % 100})
+        self.client.publish("done/{id}", message.payload, fields={"id": id(self) % 100})
 
     @task
     def idle(self) -> None:

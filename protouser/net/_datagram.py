@@ -27,7 +27,7 @@ from greenlet import getcurrent
 from protouser._call import now
 from protouser._errors import CallTimeout, ConfigurationError, ConnectFailed, ConnectionLost
 from protouser._waiting import Waiter
-from protouser.net._dial import Deadline, Mark, RawSocket, _resolve, ignore
+from protouser.net._dial import Deadline, Mark, RawSocket, ignore, resolve
 
 __all__ = ["DatagramReceiver", "DatagramSocket", "open_datagram"]
 
@@ -232,7 +232,7 @@ def open_datagram(
     if not 0 < port < 65536:
         raise ConfigurationError(f"port {port} of {host!r} is not between 1 and 65535")
     peer = peer or f"udp://{host}:{port}"
-    addresses = _resolve(host, port, Deadline(timeout), peer)
+    addresses = resolve(host, port, Deadline(timeout), peer)
     mark("dns")
     return _first_usable(sorted(addresses, key=_is_ipv6), receiver, peer)
 

@@ -92,7 +92,7 @@ def dial(
         raise ConfigurationError(f"port {port} of {host!r} is not between 1 and 65535")
     deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
     peer = peer or f"tcp://{host}:{port}"
-    addresses = _resolve(host, port, deadline, peer)
+    addresses = resolve(host, port, deadline, peer)
     mark("dns")
     sock = _connect_any(addresses, deadline, peer)
     mark("tcp")
@@ -109,7 +109,7 @@ def dial_unix(
     return sock
 
 
-def _resolve(host: str, port: int, deadline: Deadline, peer: str) -> list[tuple[int, _Address]]:
+def resolve(host: str, port: int, deadline: Deadline, peer: str) -> list[tuple[int, _Address]]:
     limit = gevent.Timeout.start_new(deadline.left())
     try:
         found = _look_up(host, port)
