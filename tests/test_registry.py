@@ -110,6 +110,6 @@ def test_listing_the_registered_schemes_imports_nothing(register):
 
 def test_our_own_schemes_are_registered():
     schemes = {each.scheme: each.problem for each in adapters()}
-    ours = "grpc grpcs mqtt mqtts tcp tls udp unix ws wss".split()
+    ours = ["grpc", "grpcs", "mqtt", "mqtts", "tcp", "tls", "udp", "unix", "ws", "wss"]
     assert dict.fromkeys(ours, "").items() <= schemes.items()
     assert "adapters" in protouser.__all__

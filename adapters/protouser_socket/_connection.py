@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from protouser import (
     Call,
     ConnectionLost,
@@ -9,15 +11,17 @@ from protouser import (
     MalformedMessage,
     MessageConnection,
     ProtouserError,
+    now,
 )
 from protouser.net import HubSocket
 from protouser_socket._framing import Framing
 from protouser_socket._payload import payload_of
+from protouser_socket._silence import Silence
 
 __all__ = ["Connection"]
 
 
-class Connection(MessageConnection[bytes]):
+class Connection(MessageConnection[Any]):
     """One connection: socket, decoder and inbox, which live and die together."""
 
     socket: HubSocket
@@ -26,13 +30,15 @@ class Connection(MessageConnection[bytes]):
         super().__init__(peer, Inbox(on_full=self._pause, on_drained=self._resume))
         self.decoder = framing.decoder()
         self._framing = framing
+        gap = self.decoder.idle_gap
+        self._silence = None if gap is None else Silence(gap, self._on_silence)
 
     @property
     def closed(self) -> bool:
         return self.socket.closed
 
     def encode(self, call: Call) -> bytes:
-        return self._framing.encode(payload_of(call))
+        return self._framing.encode(payload_of(call, self._framing.payload(call.request)))
 
     def transmit(self, frame: bytes, timeout: float | None) -> None:
         self.socket.send(frame, timeout)
@@ -41,6 +47,8 @@ class Connection(MessageConnection[bytes]):
         self.socket.close(error)
 
     def on_data(self, data: bytes, at: float) -> None:
+        if self._silence is not None:
+            self._silence.heard(at)
         decoder = self.decoder
         for message in decoder.feed(data):
             self.inbox.deliver(message, at)
@@ -48,6 +56,8 @@ class Connection(MessageConnection[bytes]):
             raise decoder.fault
 
     def on_close(self, error: BaseException | None) -> None:
+        if self._silence is not None:
+            self._silence.close()
         if _is_tls_alert(self.decoder.rest):
             error = MalformedMessage(f"{self.peer} answers in TLS; write tls:// for tcp://")
         elif error is None:
@@ -60,17 +70,32 @@ class Connection(MessageConnection[bytes]):
 
     def _check_end(self) -> ProtouserError:
         try:
-            self.decoder.finish()
+            messages = self.decoder.finish()
         except MalformedMessage as fault:
             return fault
-        self.over = True
+        self.over = True  # before who waits goes on: his next request needs a new connection
+        at = now() if self._silence is None else self._silence.since
+        for message in messages:
+            self.inbox.deliver(message, at)
         return ConnectionLost(f"{self.peer} closed the connection")
+
+    def _on_silence(self) -> None:
+        assert self._silence is not None
+        at = self._silence.since  # the silence is no part of a call's time
+        for message in self.decoder.flush():
+            self.inbox.deliver(message, at)
+        if self.decoder.fault is not None:
+            self.socket.close(self.decoder.fault)
 
     def _pause(self) -> None:
         self.socket.pause()
+        if self._silence is not None:
+            self._silence.pause()
 
     def _resume(self) -> None:
         self.socket.resume()
+        if self._silence is not None:
+            self._silence.resume()
 
 
 def _is_tls_alert(data: bytearray) -> bool:

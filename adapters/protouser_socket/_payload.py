@@ -9,17 +9,15 @@ from protouser import Call, ConfigurationError
 __all__ = ["payload_of"]
 
 
-def payload_of(call: Call) -> bytes:
-    """``call.request`` as bytes; their number becomes the call's.
+def payload_of(call: Call, payload: Any) -> bytes:
+    """``payload`` as bytes, what ``call`` sends; their number becomes the call's.
 
     Raises:
         ConfigurationError: it is neither bytes nor str, or text that UTF-8 cannot carry.
     """
-    payload = call.request
-    if type(payload) is not bytes:
-        payload = _as_bytes(payload)
-    call.request_length = len(payload)
-    return payload
+    sent: bytes = payload if type(payload) is bytes else _as_bytes(payload)
+    call.request_length = len(sent)
+    return sent
 
 
 def _as_bytes(payload: Any) -> bytes:

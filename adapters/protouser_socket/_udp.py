@@ -45,7 +45,7 @@ class Conversation(MessageConnection[bytes]):
         return self.over
 
     def encode(self, call: Call) -> bytes:
-        return payload_of(call)
+        return payload_of(call, call.request)
 
     def transmit(self, frame: bytes, timeout: float | None) -> None:
         try:

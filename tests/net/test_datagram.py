@@ -132,7 +132,7 @@ def test_a_name_is_looked_up_and_marked(listening, peer):
 def test_addresses_of_ipv4_come_first(monkeypatch, listening, peer):
     address = peer.getsockname()
     found = [(socket.AF_INET6, ("::1", address[1], 0, 0)), (socket.AF_INET, address)]
-    monkeypatch.setattr(module, "_resolve", lambda *_: found)
+    monkeypatch.setattr(module, "resolve", lambda *_: found)
     opened = open_datagram(listening, "both.test", address[1], timeout=SOON)
     there_and_back(opened, peer)
     opened.close()
@@ -141,7 +141,7 @@ def test_addresses_of_ipv4_come_first(monkeypatch, listening, peer):
 def test_an_address_without_a_way_to_it_leaves_the_next(monkeypatch, listening, peer):
     address = peer.getsockname()
     found = [(socket.AF_INET, ("255.255.255.255", 9)), (socket.AF_INET, address)]
-    monkeypatch.setattr(module, "_resolve", lambda *_: found)
+    monkeypatch.setattr(module, "resolve", lambda *_: found)
     opened = open_datagram(listening, "two.test", address[1], timeout=SOON)
     there_and_back(opened, peer)
     opened.close()

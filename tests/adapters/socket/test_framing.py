@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protouser import ConfigurationError, MalformedMessage
+from protouser_socket import _framing
 from protouser_socket._framing import (
     DEFAULT_LIMIT,
     Decoder,
@@ -329,3 +332,29 @@ def test_silence_means_nothing_elsewhere(framing):
     decoder.feed(payload_and_frame(framing, b"hello")[:-1])
     assert decoder.flush() == []
     assert decoder.rest
+
+
+GUIDE = Path(__file__).parents[3] / "docs" / "framing.md"
+
+
+def shown_in_the_guide():
+    """What stands in the first cell of a row, and what the last one says goes over the wire."""
+    for row in GUIDE.read_text().splitlines():
+        cells = [cell.strip(" `") for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
+        if len(cells) == 3 and cells[2].startswith(("hello", "\\")):
+            yield cells[0].replace(r"\|", "|"), cells[2].replace(r"\|", "|")
+
+
+@pytest.mark.parametrize(("written", "wire"), list(shown_in_the_guide()))
+def test_the_guide_shows_what_goes_over_the_wire(written, wire):
+    names = {**vars(_framing), "find_end": len}
+    assert eval(written, names).encode(b"hello") == eval(f"b'{wire}'")
+
+
+def test_the_guide_names_every_framing_and_its_header_examples_are_possible():
+    text = GUIDE.read_text()
+    makers = set(_framing.__all__) - {"DEFAULT_LIMIT", "Decoder", "Framing"}
+    assert len(list(shown_in_the_guide())) == 12
+    assert [maker for maker in makers if f"`{maker}(" not in text] == []
+    for written in re.findall(r"`(length_prefix\([^`]*\))`", text):
+        assert eval(written, dict(vars(_framing)))
