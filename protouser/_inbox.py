@@ -22,7 +22,7 @@ from protouser._call import now
 from protouser._errors import CallTimeout, ConnectionLost
 from protouser._waiting import Waiter
 
-__all__ = ["Inbox"]
+__all__ = ["Expected", "Inbox"]
 
 Message = TypeVar("Message")
 Match = Callable[[Message], object]
@@ -109,20 +109,17 @@ class Inbox(Generic[Message]):
             place = 0 if match is None and after is None else self._find_kept(match, after)
             if place is not None:
                 return self._take_kept(place)
-        if self._end is not None:
-            raise self._end.with_traceback(None)
-        if self._full:
-            self._drained()
-        reader: _Reader[Message] = _Reader(self._hub)
-        reader.match = match
-        if after is not None:
-            reader.after = after
+        reader = self._enlist(match, after)
         if timeout is not None:
             reader.deadline = (now() if since is None else since) + timeout
         self._wait(reader)
         if reader.error is None:
             return reader.message, reader.at, True
         raise _refusal(reader.error, awaited, timeout)
+
+    def expect(self, *, match: Match[Message] | None, after: float) -> Expected[Message]:
+        """Ask for a message that arrives at ``after`` or later, and wait for it at leisure."""
+        return Expected(self, self._enlist(match, after))
 
     def end(self, error: BaseException | None = None) -> None:
         """No more will come: who waits gets ``error`` at once, what is kept can still be read."""
@@ -138,11 +135,22 @@ class Inbox(Generic[Message]):
         self._kept.clear()
         self.end(error)
 
+    def _enlist(self, match: Match[Message] | None, after: float | None) -> _Reader[Message]:
+        if self._end is not None:
+            raise self._end.with_traceback(None)
+        if self._full:
+            self._drained()
+        reader: _Reader[Message] = _Reader(self._hub)
+        reader.match = match
+        if after is not None:
+            reader.after = after
+        self._waiters.append(reader)
+        return reader
+
     def _wait(self, reader: _Reader[Message]) -> None:
         deadline = reader.deadline
         if deadline < _NEVER and (self._timer is None or deadline < self._timer_at):
             self._start_timer(deadline)
-        self._waiters.append(reader)
         try:
             reader.wait()
         except BaseException:
@@ -227,6 +235,29 @@ class Inbox(Generic[Message]):
         earliest = min((reader.deadline for reader in self._waiters), default=_NEVER)
         if earliest < _NEVER and (self._timer is None or earliest < self._timer_at):
             self._start_timer(earliest)
+
+
+class Expected(Generic[Message]):
+    """A message that was asked for, and may have come already."""
+
+    def __init__(self, inbox: Inbox[Message], reader: _Reader[Message]) -> None:
+        self._inbox = inbox
+        self._reader = reader
+
+    def wait(self, timeout: float | None, since: float, awaited: str) -> tuple[Message, float]:
+        """The message and the ``now()`` at which it came; as ``Inbox.get``, and once only."""
+        reader = self._reader
+        if not reader.done:
+            if timeout is not None:
+                reader.deadline = since + timeout
+            self._inbox._wait(reader)
+        if reader.error is None:
+            return reader.message, reader.at
+        raise _refusal(reader.error, awaited, timeout)
+
+    def cancel(self) -> None:
+        """It is not wanted any more; if it has come it is kept for others."""
+        self._inbox._leave(self._reader)
 
 
 class _Reader(Waiter, Generic[Message]):

@@ -10,8 +10,10 @@ from typing import Any, Generic, TypeVar, Unpack
 
 from gevent.lock import BoundedSemaphore
 
+from protouser._checks import Check
 from protouser._client import CallOptions, ProtocolClient
 from protouser._errors import ConfigurationError
+from protouser._expectation import Expectation
 from protouser._message_connection import Match, MessageConnection
 from protouser._url import Url
 
@@ -129,6 +131,26 @@ class MessageClient(ProtocolClient, Generic[Connection]):
             **options,
             one_way=True,
         )
+
+    def expect(
+        self,
+        match: Match | None = None,
+        *,
+        timeout: float | None = None,
+        name: str = "expect",
+        check: Check | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> Expectation:
+        """Ask for a message that something else will trigger: one sample, from now to its arrival.
+
+        As a context manager it waits at the end of the block, and has the ``message`` then. Without
+        one, it is waited for with ``wait()``. ``timeout`` counts from now.
+        """
+        connection = self.connection
+        if connection is None or connection.told:
+            connection = self.renewed()
+        call = self.measure(name, check=check, context=context)
+        return Expectation(call, connection, match, self.timeout if timeout is None else timeout)
 
     def renewed(self) -> Connection:
         """Connect anew, unless another greenlet does just that, and return the connection."""

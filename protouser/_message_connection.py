@@ -68,6 +68,7 @@ class MessageConnection(ABC, Generic[Message]):
             self.abandon()
             raise
         call.stop(at)
+        call.response_length = self.length_of(message)
         return message
 
     def send(self, call: Call, timeout: float | None) -> None:
@@ -84,15 +85,23 @@ class MessageConnection(ABC, Generic[Message]):
         """The next message that is there, or comes, and matches."""
         try:
             message, at, waited = self.inbox.get(timeout, match=match)
-        except CallTimeout:
-            raise
-        except ProtouserError:
-            self.tell()
+        except ProtouserError as error:
+            self.note_end(error)
             raise
         if waited:
             call.mark("wait", at)
             call.stop(at)
+        call.response_length = self.length_of(message)
         return message
+
+    def length_of(self, message: Message) -> int | None:
+        """How many bytes a message had on the wire; None where its own length says it."""
+        return None
+
+    def note_end(self, error: BaseException) -> None:
+        """A call that waits failed by this: where it is the end of the connection, it was told."""
+        if isinstance(error, ProtouserError) and not isinstance(error, CallTimeout):
+            self.tell()
 
     def tell(self) -> None:
         """A call learns of the end right now."""

@@ -14,7 +14,7 @@ __all__ = ["Waiter"]
 
 
 class Waiter:
-    """The current greenlet, which will wait for one thing. The hub itself never waits.
+    """One thing to wait for, and the greenlet that does. The hub itself never waits.
 
     Attributes:
         done: what was waited for has happened; set by ``wake``.
@@ -22,14 +22,14 @@ class Waiter:
 
     # a default of the class costs nothing per wait, and a wait happens per message
     done = False
+    _greenlet: greenlet | None = None
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        current = getcurrent()
-        self._greenlet: greenlet | None = None if current is hub else current
 
     def wait(self) -> None:
         """Give way until ``wake`` was called; raises whatever is thrown into the greenlet."""
+        self._greenlet = getcurrent()
         try:
             while not self.done:
                 self._hub.switch()

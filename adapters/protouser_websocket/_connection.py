@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from protouser import Call, Inbox, Match, MessageConnection, ProtouserError, now
+from protouser import Call, Inbox, MessageConnection, ProtouserError, now
 from protouser_websocket._engine import Engine
 from protouser_websocket._payload import Message, encode, size_of
 from protouser_websocket._protocol import PING
@@ -70,15 +70,8 @@ class Connection(MessageConnection[Message]):
         opcode, data = frame
         self.engine.send(opcode, data, timeout)
 
-    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> Message:
-        message = super().exchange(call, timeout, match)
-        call.response_length = size_of(message)
-        return message
-
-    def receive(self, call: Call, timeout: float | None, match: Match | None) -> Message:
-        message = super().receive(call, timeout, match)
-        call.response_length = size_of(message)
-        return message
+    def length_of(self, message: Message) -> int:
+        return size_of(message)
 
     def ping(self, call: Call, timeout: float | None) -> None:
         """Send a ping with a payload of its own, and wait for its pong."""

@@ -1,0 +1,85 @@
+"""A message that something else triggers: asked for before, measured until it arrives."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from protouser._call import Call, now
+from protouser._inbox import Expected
+from protouser._message_connection import Match, MessageConnection
+
+__all__ = ["Expectation"]
+
+
+class Expectation:
+    """One sample from when it was made to the arrival of a message.
+
+    As a context manager it waits at the end of its block; without one, ``wait`` does. Where neither
+    comes to its end, the call is cancelled.
+
+    Attributes:
+        message: what arrived; None before.
+    """
+
+    message: Any = None
+
+    def __init__(
+        self,
+        call: Call,
+        connection: MessageConnection[Any],
+        match: Match | None,
+        timeout: float | None,
+    ) -> None:
+        self._connection = connection
+        self._timeout = timeout
+        self._waited = False
+        self._call = call.begin()
+        self._since = now()
+        try:
+            self._expected: Expected[Any] = connection.inbox.expect(match=match, after=self._since)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def wait(self) -> Any:
+        """Wait for the message and return it; a second time it is returned again.
+
+        Raises:
+            CallTimeout: it did not come in time, counted from when this was made.
+            ConnectionLost: the connection ended first.
+        """
+        if self._waited:
+            return self.message
+        self._waited = True
+        call = self._call
+        try:
+            message, at = self._expected.wait(self._timeout, self._since, "message")
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self.message = call.response = message
+        call.response_length = self._connection.length_of(message)
+        call.stop(at)
+        call.end()
+        return message
+
+    def _fail(self, error: BaseException) -> None:
+        self._connection.note_end(error)
+        self._call.end(error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.wait()
+        elif not self._waited:
+            self._waited = True
+            self._expected.cancel()
+            self._call.cancel()
