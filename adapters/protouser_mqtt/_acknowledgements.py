@@ -21,8 +21,9 @@ from protouser_mqtt._window import Window
 __all__ = ["Acknowledgements"]
 
 _FAILURE: Final = 0x80
+_OUT_OF_TURN: Final = "a message was acknowledged in the way of another QoS, or out of turn"
 _LAST_MID: Final = 65_535
-_LAST_OF: Final = {1: PUBACK, 2: PUBCOMP}
+_FIRST_OF: Final = {1: PUBACK, 2: PUBREC}
 _TYPES: Final = {
     PUBACK: PacketTypes.PUBACK,
     PUBREC: PacketTypes.PUBREC,
@@ -37,19 +38,22 @@ class Acknowledgements:
         replies: who waits.
         limit: how many messages may be in flight.
         after: where to put what is to be done when everything that arrived was read.
+        last: the packet identifier that was used last.
 
     Attributes:
         window: the places in flight.
     """
 
-    def __init__(self, replies: Replies, limit: int, after: list[Callable[[], object]]) -> None:
+    def __init__(
+        self, replies: Replies, limit: int, after: list[Callable[[], object]], last: int = 0
+    ) -> None:
         self.window = Window(limit, replies)
         self._replies = replies
         self._after = after
         self._waiting: dict[int, tuple[Reply, int]] = {}
-        self._abandoned: dict[int, int] = {}
+        self._abandoned: set[int] = set()
         self._asked: dict[int, Reply] = {}
-        self._mid = 0
+        self._mid = last
 
     def next_mid(self) -> int:
         """A packet identifier that is not in use."""
@@ -63,7 +67,7 @@ class Acknowledgements:
         """A message is about to be sent; its reply, whose key is the packet identifier."""
         mid = self.next_mid()
         reply = self._replies.new(mid)
-        self._waiting[mid] = (reply, _LAST_OF[qos])
+        self._waiting[mid] = (reply, _FIRST_OF[qos])
         return reply
 
     def forget(self, reply: Reply) -> None:
@@ -76,7 +80,7 @@ class Acknowledgements:
         waiting = self._waiting.pop(reply.key, None)
         if waiting is None:
             return False
-        self._abandoned[reply.key] = waiting[1]
+        self._abandoned.add(reply.key)
         return len(self._abandoned) >= self.window.limit
 
     def take(self, kind: int, mid: int, code: int, at: float) -> bytes | None:
@@ -86,18 +90,28 @@ class Acknowledgements:
             MalformedMessage: it is not the one that this message has to get.
         """
         if kind == PUBREC and code < _FAILURE:
+            self._go_on(mid)
             return pubrel_packet(mid)
         waiting = self._waiting.pop(mid, None)
         if waiting is None:
-            if self._abandoned.pop(mid, None) is not None:
+            if mid in self._abandoned:
+                self._abandoned.remove(mid)
                 self._after.append(self.window.leave)
             return None
-        reply, last = waiting
-        if kind != last and kind != PUBREC:
-            raise MalformedMessage("a message was acknowledged in the way of another QoS")
+        reply, due = waiting
+        if kind != due and kind != PUBREC:
+            raise MalformedMessage(_OUT_OF_TURN)
         reply.set(_reason(kind, code) if code else None, at)
         self._after += (self.window.leave, reply.wake)
         return None
+
+    def _go_on(self, mid: int) -> None:
+        """A message of QoS 2 was received; what is due is PUBCOMP."""
+        waiting = self._waiting.get(mid)
+        if waiting is not None:
+            if waiting[1] == PUBACK:
+                raise MalformedMessage(_OUT_OF_TURN)
+            self._waiting[mid] = (waiting[0], PUBCOMP)
 
     def expect_answer(self, mid: int) -> Reply:
         """A SUBSCRIBE or UNSUBSCRIBE is about to be sent; its reply."""

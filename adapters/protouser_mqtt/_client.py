@@ -13,11 +13,11 @@ from typing import Any, Unpack
 
 from paho.mqtt.packettypes import PacketTypes
 
-from protouser import Call, CallOptions, CallTimeout, now
+from protouser import Call, CallOptions, CallTimeout, ProtouserError, now
 from protouser_mqtt._connection import Connection
 from protouser_mqtt._errors import MqttRefused
 from protouser_mqtt._message import Message, Outgoing
-from protouser_mqtt._reconnecting import ReconnectingClient
+from protouser_mqtt._reconnecting import ReconnectingClient, Subscription
 from protouser_mqtt._replies import Overdue, Unsent
 from protouser_mqtt._settings import as_bytes, as_properties, check_qos
 from protouser_mqtt._topics import check_filter, check_topic, fill, matches
@@ -66,6 +66,7 @@ class MqttClient(ReconnectingClient):
         Raises:
             CallTimeout: not acknowledged within ``timeout`` seconds (the client's where None).
             ConnectionLost: the connection ended first.
+            MalformedMessage: the broker broke the protocol.
             MqttRefused: a broker of MQTT 5 acknowledged it with a failure.
             ConfigurationError: a topic, payload, QoS or property that cannot be.
         """
@@ -92,15 +93,17 @@ class MqttClient(ReconnectingClient):
     ) -> Any:
         """Subscribe to a topic filter: a sample to SUBACK. Returns the QoS that was granted.
 
-        Each later connection subscribes to it again, as a row of its own.
+        Each later connection subscribes to it again, as one more call of that name.
 
         Raises:
             CallTimeout: no SUBACK within ``timeout`` seconds (the client's where None).
             ConnectionLost: the connection ended first.
+            MalformedMessage: the broker broke the protocol.
             MqttRefused: the broker does not allow it.
             ConfigurationError: it is no topic filter, or a QoS that cannot be.
         """
-        work = partial(self._subscribe, pattern, qos, properties)
+        subscription = Subscription(qos, options.get("name"), properties)
+        work = partial(self._subscribe, pattern, subscription)
         return self._do(f"subscribe {pattern}", work, pattern, timeout, options)
 
     def unsubscribe(
@@ -139,15 +142,15 @@ class MqttClient(ReconnectingClient):
         """
         if timeout is None:
             timeout = self.timeout
-        if self.offline and not len(self.inbox):
+        if self.offline and (self._told or not len(self.inbox)):
             self.come_back(timeout)
         row = "receive" if pattern is None else f"receive {pattern}"
         work = partial(self._receive, pattern, timeout)
         return self.perform(row, work, request=pattern, one_way=True, **options)
 
-    def subscribe_on_connection(self, pattern: str, qos: int) -> None:
-        work = partial(self._subscribe, pattern, qos, None, self.timeout)
-        self.perform(f"subscribe {pattern}", work, request=pattern)
+    def subscribe_on_connection(self, pattern: str, subscription: Subscription) -> None:
+        work = partial(self._subscribe, pattern, subscription, self.timeout)
+        self.perform(f"subscribe {pattern}", work, name=subscription.name, request=pattern)
 
     def _do(
         self, row: str, work: Any, request: Any, timeout: float | None, options: CallOptions
@@ -229,13 +232,9 @@ class MqttClient(ReconnectingClient):
             call.start()
 
     def _subscribe(
-        self,
-        pattern: str,
-        qos: int,
-        properties: Properties | None,
-        timeout: float | None,
-        call: Call,
+        self, pattern: str, subscription: Subscription, timeout: float | None, call: Call
     ) -> int:
+        qos, _, properties = subscription
         check_filter(pattern)
         check_qos(qos)
         call.response_length = 0
@@ -248,7 +247,7 @@ class MqttClient(ReconnectingClient):
         call.stop(at)
         if reason.is_failure:
             raise MqttRefused("the subscription", reason)
-        self.subscriptions[pattern] = qos
+        self.subscriptions[pattern] = subscription
         return int(reason.value)
 
     def _unsubscribe(
@@ -272,7 +271,13 @@ class MqttClient(ReconnectingClient):
         if pattern is not None:
             check_filter(pattern)
             match = partial(_selects, pattern)
-        message, at, waited = self.inbox.get(timeout, match=match)
+        inbox = self.inbox
+        try:
+            message, at, waited = inbox.get(timeout, match=match)
+        except ProtouserError:
+            # what is kept is not what is looked for: the next one looks for more
+            self._told = inbox.ended
+            raise
         call.response_length = len(message.payload)
         if waited:
             call.mark("wait", at)

@@ -8,6 +8,7 @@ the greenlet that sends, so a broker that does not read holds up that greenlet a
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -52,6 +53,7 @@ _LOOKS: Final = 4
 #: So many of the first bytes tell a CONNACK from something else.
 _TELLING: Final = 8
 _CONNACK: Final = 0x20
+_LAST_MID: Final = 65_535
 
 
 class Connection:
@@ -83,7 +85,9 @@ class Connection:
         self._on_lost = on_lost
         self._replies = Replies()
         self._after: list[Callable[[], object]] = []
-        self._acks = Acknowledgements(self._replies, settings.max_in_flight, self._after)
+        # in a session that is kept, the broker may still know the identifiers of former messages
+        last = 0 if settings.clean else random.randrange(_LAST_MID)
+        self._acks = Acknowledgements(self._replies, settings.max_in_flight, self._after, last)
         self._framer = Framer()
         self._stream = Stream(self._send)
         self._codec = Codec(settings, self._stream, self._acks.next_mid)
@@ -176,7 +180,10 @@ class Connection:
     ) -> tuple[ReasonCode, float]:
         """Subscribe, and return the broker's word and the ``now()`` at which it came."""
         request = partial(self._codec.subscribe, pattern, qos, properties=properties)
-        return self._ask(request, deadline)
+        reason, at = self._ask(request, deadline)
+        if reason is None:
+            raise self._malformed()
+        return reason, at
 
     def unsubscribe(
         self, pattern: str, properties: Properties | None, deadline: float | None

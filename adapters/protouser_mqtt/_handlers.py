@@ -65,7 +65,7 @@ class MessageHandler:
                 message, at, _ = self._inbox.get()
                 if self._count(message, at):
                     self._method(message)
-        except Exception:
+        except (Exception, gevent.Timeout):
             # this greenlet ends, and its user reports why; the next message has a new one
             self._worker = self._user.spawn(self._work) if len(self._inbox) else None
             raise

@@ -8,12 +8,14 @@ broker is gone neither spin nor come back all at once.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import gevent
 from gevent.lock import BoundedSemaphore
+from greenlet import getcurrent, greenlet
 
 from protouser import (
     CallTimeout,
@@ -29,10 +31,10 @@ from protouser.net import Deadline, TlsOptions
 from protouser_mqtt._connection import Connection
 from protouser_mqtt._handlers import MessageHandler
 from protouser_mqtt._message import Message
-from protouser_mqtt._settings import Settings
+from protouser_mqtt._settings import Settings, seconds
 from protouser_mqtt._topics import check_filter
 
-__all__ = ["ReconnectingClient"]
+__all__ = ["ReconnectingClient", "Subscription"]
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _BACKOFF: Final = 1.0
@@ -41,11 +43,25 @@ _LONGEST_BACKOFF: Final = 30.0
 _MOST_UNREAD: Final = 10_000
 
 
+class Subscription(NamedTuple):
+    """How each connection subscribes to a filter.
+
+    Attributes:
+        qos: what is asked for.
+        name: what the user called the row, if he did.
+        properties: those of SUBSCRIBE, for MQTT 5.
+    """
+
+    qos: int
+    name: str | None = None
+    properties: Mapping[str, Any] | None = None
+
+
 class ReconnectingClient(ProtocolClient):
     """The connection of an MQTT client, its subscriptions and what came of them.
 
     Attributes:
-        subscriptions: the QoS by filter of what each connection subscribes to.
+        subscriptions: by filter, what each connection subscribes to.
         inbox: messages that no ``@on_message`` method takes.
     """
 
@@ -78,16 +94,24 @@ class ReconnectingClient(ProtocolClient):
         super().__init__(url, **options)
         owner = "protouser" if self.user is None else type(self.user).__name__
         self.settings = Settings.of(self.url, self.options, owner)
+        self._first_pause = seconds(
+            "connect_backoff", self.options.get("connect_backoff", _BACKOFF)
+        )
+        self._connect_timeout = self.options.get("connect_timeout", self.timeout)
+        if self._connect_timeout is not None:
+            seconds("connect_timeout", self._connect_timeout)
         self.inbox: Inbox[Message] = Inbox(_MOST_UNREAD)
         self._tls = self._tls_options() if self.url.scheme == "mqtts" else None
         self._connection: Connection | None = None
         self._opening = BoundedSemaphore()
-        self._wanted = self._coming_back = False
+        self._wanted = self._told = False
+        self._opener: greenlet | None = None
         self._failed = 0
         self._again_at = 0.0
         self._returning: gevent.Greenlet[..., Any] | None = None
         self._handlers = self._find_handlers()
-        self.subscriptions = {h.pattern: self.settings.message_qos for h in self._handlers}
+        qos = self.settings.message_qos
+        self.subscriptions = {h.pattern: Subscription(qos) for h in self._handlers}
 
     @classmethod
     def parse_url(cls, url: str | Url) -> Url:
@@ -104,10 +128,12 @@ class ReconnectingClient(ProtocolClient):
         """Connect, as a row "connect", and subscribe to what is subscribed to, each as a row."""
         try:
             super().open()
-            for pattern, qos in list(self.subscriptions.items()):
-                self.subscribe_on_connection(pattern, qos)
-        except ProtouserError:
-            self._back_off()
+            for pattern, subscription in list(self.subscriptions.items()):
+                self.subscribe_on_connection(pattern, subscription)
+        except BaseException as error:
+            # a deadline of the caller's must not leave a connection that lacks subscriptions
+            if isinstance(error, ProtouserError):
+                self._back_off()
             self.close()
             raise
         self._failed = 0
@@ -117,20 +143,27 @@ class ReconnectingClient(ProtocolClient):
         assert self.connecting is not None
         self._wanted = True
         connection = Connection(self.url, self.settings, self._deliver, self._lost)
-        timeout = self.options.get("connect_timeout", self.timeout)
-        at = connection.open(self._tls, timeout, self.connecting.mark)
+        at = connection.open(self._tls, self._connect_timeout, self.connecting.mark)
         self.connecting.stop(at)
         self.resources.callback(connection.close)
+        if not self._wanted:
+            raise ConnectionLost(f"the connection to {self.url} was closed here")
         self.inbox = _continued(self.inbox)
-        self._connection = connection
+        self._connection, self._told = connection, False
+
+    def close(self) -> None:
+        if getcurrent() is not self._opener:
+            self._wanted = False
+        super().close()
 
     def shut(self) -> None:
-        self._wanted = self._coming_back  # an attempt to come back closes what is left as well
+        # an attempt to come back closes what is left as well
+        self._wanted = self._wanted and self._opener is not None
         self._connection = None
         super().shut()
         self.inbox.end(ConnectionLost(f"the connection to {self.url} was closed here"))
 
-    def subscribe_on_connection(self, pattern: str, qos: int) -> None:
+    def subscribe_on_connection(self, pattern: str, subscription: Subscription) -> None:
         """Subscribe as a call of its own, on the connection that there is."""
         raise NotImplementedError
 
@@ -143,14 +176,17 @@ class ReconnectingClient(ProtocolClient):
         """The connection for a call that ``come_back`` has gone before.
 
         Raises:
-            CallTimeout: there is none.
+            CallTimeout: there was none in time.
+            ConnectionLost: it has ended since.
         """
-        if self._connection is None or self._connection.over:
+        if self._connection is None:
             raise CallTimeout(
                 f"{self.url} was not connected within {timeout:g} s"
                 if timeout is not None
                 else f"{self.url} is not connected"
             )
+        if self._connection.over:
+            raise ConnectionLost(f"the connection to {self.url} ended before the call was made")
         return self._connection
 
     def come_back(self, timeout: float | None) -> None:
@@ -166,10 +202,10 @@ class ReconnectingClient(ProtocolClient):
             if self.offline and self._pause(deadline):
                 if self._connection is not None:
                     self.measure("connect").count("reconnects")
-                self._coming_back = True
+                self._opener = getcurrent()
                 self.reopen()
         finally:
-            self._coming_back = False
+            self._opener = None
             self._opening.release()
 
     def _pause(self, deadline: Deadline) -> bool:
@@ -185,8 +221,7 @@ class ReconnectingClient(ProtocolClient):
 
     def _back_off(self) -> None:
         """An attempt has failed: the next one is to come later, and not at the same time as all."""
-        first = self.options.get("connect_backoff", _BACKOFF)
-        longest = min(first * 2.0 ** min(self._failed, 16), _LONGEST_BACKOFF)
+        longest = min(self._first_pause * 2.0 ** min(self._failed, 16), _LONGEST_BACKOFF)
         self._failed += 1
         self._again_at = now() + longest * random.uniform(0.5, 1)
 
@@ -200,11 +235,14 @@ class ReconnectingClient(ProtocolClient):
             self._returning = self.user.spawn(self._return)
 
     def _return(self) -> None:
-        first = self.options.get("connect_backoff", _BACKOFF)
-        gevent.sleep(random.uniform(0, min(first, 1)))
+        gevent.sleep(random.uniform(0, min(self._first_pause, 1)))
         try:
             while self._wanted and self.offline:
-                self._try_to_return()
+                pause = self._again_at - now()
+                if pause > 0:
+                    gevent.sleep(pause)
+                else:
+                    self._try_to_return()
         finally:
             self._returning = None
 

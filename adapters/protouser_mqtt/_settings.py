@@ -6,7 +6,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from paho.mqtt.packettypes import PacketTypes
@@ -15,13 +15,23 @@ from paho.mqtt.properties import Properties
 from protouser import ConfigurationError, Url
 from protouser_mqtt._topics import check_topic
 
-__all__ = ["MOST_IN_FLIGHT", "Settings", "Will", "as_bytes", "as_properties", "check_qos"]
+__all__ = [
+    "MOST_IN_FLIGHT",
+    "Settings",
+    "Will",
+    "as_bytes",
+    "as_properties",
+    "check_qos",
+    "seconds",
+]
 
 #: A packet identifier has 16 bits, and subscribing needs some of them.
 MOST_IN_FLIGHT: Final = 65_000
 
 _VERSIONS: Final[Mapping[Any, int]] = {"3.1.1": 4, 4: 4, 311: 4, 3.11: 4, "5": 5, 5: 5, "5.0": 5}
 _LONGEST_KEEPALIVE: Final = 65_535
+#: What the two bytes of a length in CONNECT can say.
+_LONGEST: Final = 65_535
 _numbers = itertools.count(1)
 
 
@@ -117,12 +127,23 @@ def as_bytes(payload: Any) -> bytes | bytearray:
     if payload is None:
         return b""
     if isinstance(payload, str):
-        return payload.encode()
+        return _utf_8("the payload", payload)
     if isinstance(payload, memoryview):
         return bytes(payload)
     raise ConfigurationError(
         f"a payload is bytes, str or None, not {type(payload).__name__}; json.dumps() makes text"
     )
+
+
+def seconds(name: str, value: Any) -> float:
+    """A duration that an option gives.
+
+    Raises:
+        ConfigurationError: it is no number, or not above 0.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ConfigurationError(f"{name}={value!r} is no number of seconds above 0")
 
 
 def as_properties(packet: int, given: Any, version: int) -> Properties | None:
@@ -147,8 +168,9 @@ def as_properties(packet: int, given: Any, version: int) -> Properties | None:
             setattr(properties, str(name).replace(" ", ""), value)
             properties.pack()  # type: ignore[no-untyped-call]
         except Exception as error:
+            shown = "what was given" if "authentication" in str(name).lower() else repr(value)
             raise ConfigurationError(
-                f"the property {name!r} cannot be {value!r} here: {error}"
+                f"the property {name!r} cannot be {shown} here: {error}"
             ) from error
     return properties
 
@@ -177,6 +199,7 @@ def _credentials(url: Url, options: Mapping[str, Any]) -> tuple[str | None, str 
     for name, value in (("username", username), ("password", password)):
         if value is not None and not isinstance(value, str):
             raise ConfigurationError(f"a {name} is text, not {type(value).__name__}")
+        _check_length(f"the {name}", _utf_8(f"the {name}", value or ""))
     if password is not None and username is None:
         raise ConfigurationError("a password needs a username beside it")
     return username, password
@@ -190,13 +213,13 @@ def _will(given: Any) -> Will | None:
             given = Will(**given)
         except TypeError:
             raise ConfigurationError("a will has topic, payload, qos and retain") from None
-    if isinstance(given, tuple):
+    if isinstance(given, tuple) and 1 <= len(given) <= len(fields(Will)):
         given = Will(*given)
     if not isinstance(given, Will):
         raise ConfigurationError(f"will={given!r}; write Will('topic', b'payload', qos=1)")
     check_topic(given.topic)
     check_qos(given.qos)
-    as_bytes(given.payload)
+    _check_length("the payload of the will", as_bytes(given.payload))
     return given
 
 
@@ -207,8 +230,24 @@ def _new_id(owner: str) -> str:
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, str):
+        _check_length(name, _utf_8(name, value))
         return value
     raise ConfigurationError(f"{name}={value!r} is no text")
+
+
+def _utf_8(what: str, text: str) -> bytes:
+    """Text as it goes over the wire; it may be secret, so the error does not show it."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{what} has half of a surrogate pair in it, which UTF-8 cannot carry"
+        ) from None
+
+
+def _check_length(what: str, data: bytes | bytearray) -> None:
+    if len(data) > _LONGEST:
+        raise ConfigurationError(f"{what} is longer than the {_LONGEST} bytes that MQTT allows")
 
 
 def _whole(name: str, value: Any, least: int, most: int) -> int:

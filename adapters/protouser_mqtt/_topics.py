@@ -15,13 +15,29 @@ _REMEMBERED = 4096
 _SHARE = "$share/"
 
 
-@lru_cache(_REMEMBERED)
 def check_topic(topic: str) -> None:
     """Refuse what cannot be published to.
 
     Raises:
-        ConfigurationError: it is empty, too long, no UTF-8, or holds a wildcard.
+        ConfigurationError: it is no text, empty, too long, no UTF-8, or holds a wildcard.
     """
+    _check_type("topic", topic)
+    _check_topic(topic)
+
+
+def check_filter(pattern: str) -> None:
+    """Refuse what cannot be subscribed to.
+
+    Raises:
+        ConfigurationError: it is no text, empty, too long, no UTF-8, or has a wildcard out of
+            place.
+    """
+    _check_type("topic filter", pattern)
+    _check_filter(pattern)
+
+
+@lru_cache(_REMEMBERED)
+def _check_topic(topic: str) -> None:
     _check_text("topic", topic)
     if "+" in topic or "#" in topic:
         raise ConfigurationError(
@@ -30,12 +46,7 @@ def check_topic(topic: str) -> None:
 
 
 @lru_cache(_REMEMBERED)
-def check_filter(pattern: str) -> None:
-    """Refuse what cannot be subscribed to.
-
-    Raises:
-        ConfigurationError: it is empty, too long, no UTF-8, or has a wildcard out of place.
-    """
+def _check_filter(pattern: str) -> None:
     _check_text("topic filter", pattern)
     levels = _subscribed(pattern).split("/")
     for place, level in enumerate(levels):
@@ -73,7 +84,7 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
         raise ConfigurationError(
             f"the topic {template!r} needs a value for {error}; pass fields={{{error}: ...}}"
         ) from None
-    except (ValueError, IndexError, AttributeError) as error:
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
         raise ConfigurationError(
             f"the topic {template!r} cannot be filled in: {error}; a field is written {{name}}"
         ) from None
@@ -96,9 +107,13 @@ def _subscribed(pattern: str) -> str:
     return shared
 
 
-def _check_text(what: str, text: Any) -> None:
+def _check_type(what: str, text: Any) -> None:
+    # what cannot be hashed cannot be looked up either
     if not isinstance(text, str):
         raise ConfigurationError(f"a {what} is text, not {type(text).__name__}")
+
+
+def _check_text(what: str, text: str) -> None:
     if not text:
         raise ConfigurationError(f"the {what} is empty; name one, such as 'sensors/1'")
     if "\0" in text:

@@ -30,7 +30,9 @@ class MqttUser(ProtocolUser):
     def check_host(cls, given: str | None) -> None:
         super().check_host(given)
         names = MqttClient.option_names.difference(_OF_A_PERSON)
-        options = {name: getattr(cls, name) for name in names if hasattr(cls, name)}
+        found = {name: getattr(cls, name) for name in names if hasattr(cls, name)}
+        # a property has a value for each user, and none for the class
+        options = {name: value for name, value in found.items() if not hasattr(value, "__get__")}
         try:
             Settings.of(Url("mqtt", "localhost"), options, cls.__name__)
         except ConfigurationError as error:

@@ -48,16 +48,8 @@ class WebSocketClient(MessageClient[Connection]):
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
-        self._opening = Opening.of(
-            self.url,
-            target_of(url, self.url),
-            default_port=_PORTS[self.url.scheme],
-            headers=self.options.get("headers"),
-            subprotocols=self.options.get("subprotocols"),
-            origin=self.options.get("origin"),
-            cookies=self.options.get("cookies"),
-        )
-        self._limit = _size(self.options.get("max_size", DEFAULT_LIMIT))
+        self._opening = _opening(self.url, target_of(url, self.url), self.options)
+        self._limit = _size(self.options)
         self._tls = TlsOptions.of(self.options) if self.url.scheme == "wss" else None
         self.subprotocol: str | None = None
         self.response_headers: Mapping[str, str] = {}
@@ -66,10 +58,12 @@ class WebSocketClient(MessageClient[Connection]):
         deadline = Deadline(self.connect_timeout)
         wire = self._open_wire(deadline)
         self.resources.callback(wire.close)
-        answer, self.subprotocol = upgrade(wire, self._opening, deadline)
+        connecting = self.connecting
+        assert connecting is not None
+        # a refusal's body may be waited for, and that is no time of connecting
+        answer, self.subprotocol = upgrade(wire, self._opening, deadline, connecting.stop)
         self.response_headers = answer.headers
-        assert self.connecting is not None
-        self.connecting.mark("upgrade")
+        connecting.mark("upgrade", wire.at)
         self.connection = Connection(wire, limit=self._limit)
         self.resources.callback(self.connection.close)
 
@@ -90,6 +84,16 @@ class WebSocketClient(MessageClient[Connection]):
             connection = self.renewed()
         limit = self.timeout if timeout is None else timeout
         return self.perform("ping", lambda call: connection.ping(call, limit), **options)
+
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Refuse what no server can be asked with.
+
+        Raises:
+            ConfigurationError: an option cannot be used.
+        """
+        _opening(Url("ws", "localhost"), "/", options)
+        _size(options)
 
     @classmethod
     def parse_url(cls, url: str | Url) -> Url:
@@ -119,7 +123,20 @@ class WebSocketClient(MessageClient[Connection]):
         return Wire(sock, peer)
 
 
-def _size(value: Any) -> int:
+def _opening(url: Url, target: str, options: Mapping[str, Any]) -> Opening:
+    return Opening.of(
+        url,
+        target,
+        default_port=_PORTS[url.scheme],
+        headers=options.get("headers"),
+        subprotocols=options.get("subprotocols"),
+        origin=options.get("origin"),
+        cookies=options.get("cookies"),
+    )
+
+
+def _size(options: Mapping[str, Any]) -> int:
+    value = options.get("max_size", DEFAULT_LIMIT)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise ConfigurationError(f"max_size={value!r} is no number of bytes above 0")

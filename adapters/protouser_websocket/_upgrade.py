@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gevent
 
 from protouser import ConnectFailed, ConnectionLost
@@ -17,10 +19,13 @@ _LONGEST_BODY = 500
 _PATIENCE_WITH_BODY = 0.5
 
 
-def upgrade(wire: Wire, opening: Opening, deadline: Deadline) -> tuple[Answer, str | None]:
+def upgrade(
+    wire: Wire, opening: Opening, deadline: Deadline, answered: Callable[[float], object]
+) -> tuple[Answer, str | None]:
     """Ask for WebSocket; the answer, and the subprotocol that was agreed upon.
 
-    What the server sent after its answer stays in the wire.
+    What the server sent after its answer stays in the wire. ``answered`` is told the ``now()`` at
+    which that was there.
 
     Raises:
         ConnectFailed: it did not switch, or not by the deadline.
@@ -29,7 +34,9 @@ def upgrade(wire: Wire, opening: Opening, deadline: Deadline) -> tuple[Answer, s
     limit = gevent.Timeout.start_new(deadline.left())
     try:
         wire.send(opening.request(key))
-        answer = parse_answer(_read_head(wire), wire.peer)
+        head = _read_head(wire)
+        answered(wire.at)
+        answer = parse_answer(head, wire.peer)
         if answer.status != 101:
             raise opening.refusal(answer, _read_body(wire, answer))
         return answer, opening.check(answer, key)
@@ -55,11 +62,11 @@ def upgrade(wire: Wire, opening: Opening, deadline: Deadline) -> tuple[Answer, s
 def _read_head(wire: Wire) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
+        if len(data) > _LONGEST_HEAD:
+            raise ConnectFailed(f"{wire.peer} answered the upgrade with endless headers")
         data += wire.read_some()
         if not b"HTTP/1.".startswith(data[:7]) and not data.startswith(b"HTTP/1."):
             raise not_http(data, wire.peer)
-        if len(data) > _LONGEST_HEAD:
-            raise ConnectFailed(f"{wire.peer} answered the upgrade with endless headers")
     head, _, rest = data.partition(b"\r\n\r\n")
     wire.unread(rest)
     return head

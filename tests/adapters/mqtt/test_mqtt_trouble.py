@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from locust import task
+from locust.exception import StopUser
+
 import _socket
 import gc
 import os
@@ -19,10 +22,13 @@ from protouser import (
     ConnectionLost,
     MalformedMessage,
     attach,
+    before_call,
     now,
     open_client,
 )
+from protouser.testing import load
 from protouser_mqtt import MqttClient, MqttRefused, MqttUser, Will, on_message
+from protouser_mqtt._connection import Connection
 
 from .conftest import SOON, failures, rows, until
 
@@ -353,6 +359,82 @@ def test_subscriptions_are_made_again(scripted, client_of, reports):
     assert names[-3:] == ["connect", "subscribe a/#", "publish t/1"]
 
 
+def test_a_subscription_is_made_again_under_its_name(scripted, client_of, reports):
+    client = client_of(scripted().url)
+    client.subscribe("a/4711", 1, name="subscribe a/{id}")
+    client.publish("close")
+    until(lambda: client.offline, "the end")
+    client.publish("t/1", b"x", 1)
+    names = [name for name, _ in rows(reports)]
+    assert names[-3:] == ["connect", "subscribe a/{id}", "publish t/1"]
+
+
+def test_a_connection_without_all_its_subscriptions_is_not_kept(scripted, client_of):
+    broker = scripted()
+    client = client_of(broker.url)
+    client.subscribe("sleep/0.2")
+    client.publish("close")
+    until(lambda: client.offline, "the end")
+    with gevent.Timeout(0.05, False):
+        client.publish("t/1", b"x", 1)
+    assert client.publish("t/1", b"x", 1) == "Success"
+    assert broker.seen("subscribes") == ["sleep/0.2"] * 3
+    assert broker.seen("accepted") == 3
+
+
+def test_who_looks_for_another_message_than_the_kept_ones_comes_back(scripted, client_of, reports):
+    broker = scripted()
+    client = client_of(broker.url)
+    client.publish("raw", bytes.fromhex("3005 0001 61 4142"))
+    until(lambda: len(client.inbox) == 1, "the message")
+    client.publish("close")
+    until(lambda: client.offline, "the end")
+    with pytest.raises(ConnectionLost, match="closed the connection"):
+        client.receive("b")
+    for _ in range(2):
+        with pytest.raises(CallTimeout, match="no message within"):
+            client.receive("b", timeout=0.05)
+    assert client.receive("a").payload == b"AB"
+    assert broker.seen("accepted") == 2
+
+
+def test_a_connection_that_ends_while_a_hook_takes_its_time_is_lost(scripted):
+    broker = scripted()
+
+    class Slow(MqttUser):
+        host = broker.url
+
+        @before_call("publish late")
+        def wait(self, call):
+            self.client.publish("close")
+            until(lambda: self.client.offline, "the end")
+
+        @task
+        def late(self):
+            try:
+                self.client.publish("late", b"x", 1)
+            finally:
+                raise StopUser
+
+    results = load(Slow, users=1, seconds=SOON)
+    reported = [str(r.exception) for r in results.reports if r.name == "publish late"]
+    assert reported == [f"the connection to {broker.url} ended before the call was made"]
+
+
+def test_closing_while_another_greenlet_connects_leaves_no_connection(scripted, client_of):
+    broker = scripted(connack_after=0.1)
+    client = client_of(broker.url)
+    client.publish("close")
+    until(lambda: client.offline, "the end")
+    coming_back = gevent.spawn(client.publish, "t/1", b"x", 1)
+    until(lambda: broker.seen("accepted") == 2, "the second connection")
+    client.close()
+    coming_back.join(SOON)
+    assert str(coming_back.exception) == f"the connection to {client.url} was closed here"
+    assert client.offline
+    until(lambda: broker.seen("open") == 0, "the end of the connections")
+
+
 def test_unread_messages_outlive_their_connection(scripted, client_of):
     client = client_of(scripted().url)
     client.publish("raw", bytes.fromhex("3005 0001 61 4142"))
@@ -417,6 +499,43 @@ def test_nonsense_from_the_broker_ends_the_connection_or_is_ignored(scripted, se
         return
     client.reopen()
     assert client.publish("t/1", b"x", 1) == "Success"
+
+
+@pytest.mark.parametrize(
+    ("qos", "sent"),
+    [(2, "70020001"), (2, "40020001"), (1, "50020001"), (1, "70020001")],
+    ids=["pubcomp before pubrec", "puback of 2", "pubrec of 1", "pubcomp of 1"],
+)
+def test_an_acknowledgement_out_of_turn_is_no_success(scripted, qos, sent, client_of, reports):
+    client = client_of(scripted(acks=False).url)
+    publishing = gevent.spawn(client.publish, "t/1", b"x", qos)
+    gevent.sleep(0)
+    client.publish("raw", bytes.fromhex(sent))
+    publishing.join(SOON)
+    assert isinstance(publishing.exception, MalformedMessage)
+    text = "a message was acknowledged in the way of another QoS, or out of turn"
+    assert failures(reports) == [("publish t/1", text)]
+
+
+def test_a_suback_without_a_word_is_malformed(scripted, client_of, reports):
+    client = client_of(scripted(suback=False).url)
+    subscribing = gevent.spawn(client.subscribe, "a")
+    gevent.sleep(0)
+    client.publish("raw", bytes.fromhex("90020001"))
+    subscribing.join(SOON)
+    text = f"{client.url} sent what is no MQTT, or not in order"
+    assert failures(reports) == [("subscribe a", text)]
+
+
+def test_a_kept_session_does_not_begin_with_the_identifiers_of_the_last_one(monkeypatch):
+    monkeypatch.setattr("random.randrange", lambda end: end - 1)
+    kept = MqttClient("mqtt://localhost", client_id="me", clean_session=False)
+    fresh = MqttClient("mqtt://localhost", client_id="me")
+    first = [
+        Connection(client.url, client.settings, print, print)._acks.next_mid()
+        for client in (kept, fresh)
+    ]
+    assert first == [65_535, 1]
 
 
 def test_a_topic_that_is_no_utf_8_is_malformed(scripted, client_of, reports):
@@ -543,6 +662,8 @@ def test_a_broker_that_does_not_read_is_a_failure_of_qos_0_too():
         (("", b"x"), "is empty"),
         (("a", 5), "a payload is bytes, str or None, not int; json.dumps"),
         (("a", {"t": 1}), "a payload is bytes, str or None, not dict"),
+        (("a", "\ud800"), "the payload has half of a surrogate pair in it"),
+        ((["a"], b"x"), "a topic is text, not list"),
         (("a", b"x", 3), "qos=3; a quality of service is 0, 1 or 2"),
         (("a", b"x", True), "qos=True"),
         (("a", b"x", "1"), "qos='1'"),
@@ -595,7 +716,16 @@ def test_filters_that_are_none(scripted, client_of):
         ({"clean_session": True, "clean_start": True}, "are one option"),
         ({"password": "x"}, "a password needs a username"),
         ({"username": 1}, "a username is text, not int"),
+        ({"username": "x" * 65_536}, "the username is longer than the 65535 bytes"),
+        ({"username": "a", "password": "\ud800"}, "^the password has half of a surrogate pair"),
+        ({"client_id": "x" * 65_536}, "client_id is longer than the 65535 bytes"),
+        ({"client_id": "\ud800"}, "client_id has half of a surrogate pair"),
+        ({"connect_timeout": "5"}, "connect_timeout='5' is no number of seconds above 0"),
+        ({"connect_timeout": -1}, "connect_timeout=-1 is no number of seconds above 0"),
+        ({"connect_backoff": 0}, "connect_backoff=0 is no number of seconds above 0"),
         ({"will": 3}, r"write Will\('topic'"),
+        ({"will": ("a", b"", 1, False, 5)}, r"write Will\('topic'"),
+        ({"will": Will("a", b"x" * 65_536)}, "the payload of the will is longer than"),
         ({"will": {"topc": "a"}}, "a will has topic, payload, qos and retain"),
         ({"will": Will("a/#")}, "are wildcards"),
         ({"will": Will("a", qos=4)}, "qos=4"),
@@ -604,6 +734,10 @@ def test_filters_that_are_none(scripted, client_of):
         ({"properties": {"SessionExpiryInterval": 1}}, "open the client with version=5"),
         ({"version": 5, "properties": {"Nosuch": 1}}, "the property 'Nosuch' cannot be 1 here"),
         ({"version": 5, "properties": 1}, "pass a dict"),
+        (
+            {"version": 5, "properties": {"AuthenticationData": "hidden"}},
+            "the property 'AuthenticationData' cannot be what was given here",
+        ),
         ({"keep_alive": 1}, "did you mean 'keepalive'"),
     ],
 )
@@ -640,6 +774,11 @@ def test_mistakes_of_a_class_are_found_before_the_load():
         @on_message
         def handle(self, message):
             pass
+
+
+def test_an_option_that_each_user_has_his_own_of_is_not_looked_at_before_the_load():
+    body = {"host": "mqtt://localhost", "client_id": property(lambda self: f"user-{id(self)}")}
+    type("Named", (MqttUser,), body).check_host(None)
 
 
 def test_a_password_is_in_no_text(scripted):

@@ -142,6 +142,34 @@ def test_what_a_method_raises_is_reported_and_the_next_message_is_handled(mosqui
     assert results["mqtt", "message open/fragile"].one_way == 4
 
 
+def test_a_deadline_that_leaves_a_method_ends_nothing_but_that_message(mosquitto, capsys):
+    got, ready = [], []
+
+    def hurried(self, message):
+        got.append(message.payload)
+        if message.payload == b"slow":
+            with gevent.Timeout(0.01):
+                gevent.sleep(SOON)
+
+    User = person(
+        mosquitto.url,
+        on_start=lambda self: ready.append(self),
+        hurried=on_message("open/hurried")(hurried),
+        idle=until_over,
+    )
+
+    def talk():
+        until(lambda: ready, "the user")
+        with publisher(mosquitto.url) as client:
+            for payload in (b"slow", b"slow", b"good"):
+                client.publish("open/hurried", payload, 1)
+                gevent.sleep(0.03)
+            until(lambda: len(got) == 3, "the messages")
+
+    run_while(User, talk)
+    assert got == [b"slow", b"slow", b"good"]
+
+
 def test_a_user_who_only_listens_comes_back_by_himself(own_mosquitto):
     got, ready = [], []
 
@@ -178,6 +206,26 @@ def test_a_user_who_only_listens_comes_back_by_himself(own_mosquitto):
     assert connects.counter("connections lost") == connects.counter("reconnects") == 4
     assert results["mqtt", "subscribe open/news"].successes == 8
     assert results.errors == []
+
+
+def test_a_listener_who_closes_while_he_is_to_come_back_stays_away(scripted):
+    broker = scripted()
+    User = person(
+        broker.url,
+        connect_backoff=0.2,
+        listen=on_message("open/all")(lambda *_: None),
+        idle=until_over,
+    )
+    user = User(Environment())
+    client = user.open(broker.url)
+    broker.process.kill()
+    until(lambda: client._failed, "an attempt that fails")
+    client.close()
+    returning = client._returning
+    returning.join(SOON)
+    assert returning.ready()
+    assert not client._wanted
+    user._close()
 
 
 def test_messages_that_no_method_takes_are_received(mosquitto):

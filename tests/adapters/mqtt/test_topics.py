@@ -135,6 +135,7 @@ def test_a_template_is_filled_in():
         ("t/{id", "cannot be filled in"),
         ("t/{}", "cannot be filled in"),
         ("t/{a.b}", "cannot be filled in"),
+        ("t/{a[b]}", "cannot be filled in"),
     ],
 )
 def test_a_template_that_cannot_be_filled_in(template, reason):

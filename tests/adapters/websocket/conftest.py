@@ -161,13 +161,17 @@ class Peer:
         assert self.errors == []
 
 
-def upgrade(sock, extra=b"", then=b""):
+def upgrade_answer(sock, extra=b""):
     request = b""
     while b"\r\n\r\n" not in request:
         request += sock.recv(65536)
     answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     answer += b"Sec-WebSocket-Accept: " + accept_of(request) + b"\r\n" + extra + b"\r\n"
-    sock.sendall(answer + then)
+    return answer
+
+
+def upgrade(sock, extra=b"", then=b""):
+    sock.sendall(upgrade_answer(sock, extra) + then)
 
 
 @pytest.fixture

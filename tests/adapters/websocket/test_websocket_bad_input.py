@@ -22,7 +22,7 @@ from protouser import (
 )
 from protouser_websocket import WebSocketClient, WebSocketUser
 
-from .conftest import SOON, unmasked, upgrade
+from .conftest import SOON, unmasked, upgrade, upgrade_answer
 
 SHORT = 0.2
 CLOSED = b"\x88\x02\x03\xe8"
@@ -133,6 +133,25 @@ def test_a_parsed_url_is_as_good():
     assert WebSocketClient(url)._opening.target == "/b%20c?d=e%20f"
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"headers": {"no token": "x"}}, "headers: 'no token' is not the name of a header"),
+        ({"max_size": 0}, "max_size=0 is no number of bytes above 0"),
+    ],
+)
+def test_mistakes_of_a_class_are_found_before_the_load(body, text):
+    Chat = type("Chat", (WebSocketUser,), {"host": "ws://localhost", **body})
+    with pytest.raises(ConfigurationError) as caught:
+        Chat.check_host(None)
+    assert str(caught.value) == f"Chat: {text}"
+
+
+def test_an_option_that_each_user_has_his_own_of_is_not_looked_at_before_the_load():
+    body = {"host": "ws://localhost", "origin": property(lambda self: f"http://{id(self)}")}
+    type("Chat", (WebSocketUser,), body).check_host(None)
+
+
 # -- connecting ------------------------------------------------------------------------------------
 
 
@@ -173,6 +192,17 @@ def test_a_refused_upgrade(status, text, server, connected, reports):
     url = server.url(f"/refuse?status={status}&key=hidden")
     shown = server.url("/refuse")
     assert refusal(connected, reports, url) == f"{shown} {text}"
+
+
+def test_waiting_for_the_body_of_a_refusal_is_not_counted(peer, connected, reports):
+    def serve(sock):
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\nno")
+        wait_for_the_end(sock)
+
+    began = now()
+    refusal(connected, reports, peer(serve, upgrade=False).url)
+    assert reports[0].response_time < (now() - began) * 1000 - 400  # it is waited for 500 ms
 
 
 ANSWERS = {
@@ -380,6 +410,18 @@ def test_messages_in_the_segment_of_the_upgrade(peer, connected):
 
     client = connected(peer(serve, upgrade=False).url)
     assert [client.receive(), client.receive()] == ["ok", b"x"]
+
+
+def test_many_messages_behind_an_upgrade_that_comes_in_two_pieces(peer, connected, until):
+    def serve(sock):
+        answer = upgrade_answer(sock)
+        sock.sendall(answer[:20])
+        gevent.sleep(0.05)
+        sock.sendall(answer[20:] + (b"\x82\x7e\xff\xff" + b"x" * 65_535) * 3)
+        wait_for_the_end(sock)
+
+    client = connected(peer(serve, upgrade=False).url)
+    assert [len(client.receive()) for _ in range(3)] == [65_535] * 3
 
 
 # -- the end of a connection -----------------------------------------------------------------------
