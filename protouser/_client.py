@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 from protouser._call import Call, get_thread_ident
 from protouser._checks import Check
 from protouser._closing import close_in_time
-from protouser._errors import ConfigurationError, ConnectFailed, ProtouserError
+from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost, ProtouserError
 from protouser._executors import Stamp
 from protouser._hooks import message_methods
 from protouser._measured import apply_stamp
@@ -133,9 +133,12 @@ class ProtocolClient:
         if self.user is not None:
             self.user._clients[self] = None
         self.connecting = self.measure("connect")
+        resources = self.resources
         try:
             with self.connecting:
                 self._connect()
+                if self.resources is not resources:
+                    raise ConnectionLost(f"the client of {self.url} was closed while it connected")
         except BaseException:
             self.close()
             raise

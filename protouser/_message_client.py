@@ -1,13 +1,16 @@
 """Clients whose protocol is messages: ``request``, ``send`` and ``receive``, the same on each.
 
 A client keeps the connection of the moment. Where that is over, the next call connects anew first,
-as a row "connect" of its own; so connecting is never part of a call's time.
+as a row "connect" of its own; so connecting is never part of a call's time. Attempts in a row that
+fail come at growing intervals.
 """
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, Unpack
+import random
+from typing import Any, Final, Generic, TypeVar, Unpack
 
+import gevent
 from gevent.lock import BoundedSemaphore
 
 from protouser._checks import Check
@@ -18,6 +21,11 @@ from protouser._message_connection import Match, MessageConnection
 from protouser._url import Url
 
 __all__ = ["MessageClient"]
+
+#: Seconds before the second attempt to come back in a row; doubled for each further one.
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+_MOST_DOUBLINGS: Final = 8
 
 Connection = TypeVar("Connection", bound=MessageConnection[Any])
 
@@ -37,6 +45,9 @@ class MessageClient(ProtocolClient, Generic[Connection]):
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
         self._reconnecting = BoundedSemaphore()
+        self._attempts = 0
+        self._failed = 0
+        self._failure: Exception | None = None
         given = self.options.get("connect_timeout")
         if given is not None and not (isinstance(given, int | float) and given > 0):
             raise ConfigurationError(f"connect_timeout={given!r} is no number of seconds above 0")
@@ -70,7 +81,7 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         connection = self.connection
         if connection is None or connection.over:
             connection = self.renewed()
-        limit = self.timeout if timeout is None else timeout
+        limit = self.timeout if timeout is None else _seconds(timeout)
         return self.perform(
             "request",
             lambda call: connection.exchange(call, limit, match),
@@ -95,7 +106,7 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         connection = self.connection
         if connection is None or connection.over:
             connection = self.renewed()
-        limit = self.timeout if timeout is None else timeout
+        limit = self.timeout if timeout is None else _seconds(timeout)
         return self.perform(
             "send",
             lambda call: connection.send(call, limit),
@@ -124,7 +135,7 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         connection = self.connection
         if connection is None or connection.told:
             connection = self.renewed()
-        limit = self.timeout if timeout is None else timeout
+        limit = self.timeout if timeout is None else _seconds(timeout)
         return self.perform(
             "receive",
             lambda call: connection.receive(call, limit, match),
@@ -150,13 +161,37 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         if connection is None or connection.told:
             connection = self.renewed()
         call = self.measure(name, check=check, context=context)
-        return Expectation(call, connection, match, self.timeout if timeout is None else timeout)
+        limit = self.timeout if timeout is None else _seconds(timeout)
+        return Expectation(call, connection, match, limit)
 
     def renewed(self) -> Connection:
         """Connect anew, unless another greenlet does just that, and return the connection."""
-        before = self.connection
+        before, attempts = self.connection, self._attempts
         with self._reconnecting:
             if self.connection is before:
-                self.reopen()
+                if self._failure is not None and self._attempts > attempts:
+                    raise self._failure  # of the greenlet that was first, and that all waited for
+                self._renew()
         assert self.connection is not None
         return self.connection
+
+    def _renew(self) -> None:
+        if self._failed:  # a server that is down is not to be asked as fast as this machine can
+            pause = min(_FIRST_PAUSE * 2 ** (self._failed - 1), _LONGEST_PAUSE)
+            gevent.sleep(pause * random.uniform(0.5, 1))
+        self._failure = None
+        try:
+            self.reopen()
+            self._failed = 0
+        except Exception as error:
+            self._failed = min(self._failed + 1, _MOST_DOUBLINGS)
+            self._failure = error
+            raise
+        finally:
+            self._attempts += 1
+
+
+def _seconds(timeout: Any) -> float:
+    if isinstance(timeout, int | float) and timeout >= 0:
+        return timeout
+    raise ConfigurationError(f"timeout={timeout!r} is no number of seconds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from locust import HttpUser, User
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
+from locust.exception import StopTest, StopUser
 
 import functools
 import logging
@@ -23,7 +24,7 @@ from protouser._call import Call
 from protouser._checks import Check
 from protouser._client import ProtocolClient
 from protouser._closing import close_in_time
-from protouser._errors import ConfigurationError
+from protouser._errors import CallTimeout, ConfigurationError
 from protouser._hooks import Hooks
 from protouser._registry import client_class_for, is_registered
 from protouser._steering import steers_locust
@@ -224,14 +225,21 @@ class ProtocolUser(User):
         except gevent.GreenletExit:
             self._cancel_left()
             raise
-        except Exception as error:  # noqa: BLE001  nobody else would tell of it
+        except (StopUser, StopTest):
+            self.stop()
+        except (Exception, gevent.Timeout) as error:  # noqa: BLE001  nobody else would tell of it
             if not steers_locust(error) and not self._has_reported(error):
-                text = "".join(traceback.format_exception(error)).rstrip()
-                logger.error("%s: a spawned greenlet failed:\n%s", type(self).__name__, text)
-                self.environment.events.user_error.fire(
-                    user_instance=self, exception=error, tb=error.__traceback__
-                )
-            return None
+                self._tell_of_spawned(error)
+        return None
+
+    def _tell_of_spawned(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error)).rstrip()
+        logger.error("%s: a spawned greenlet failed:\n%s", type(self).__name__, text)
+        if isinstance(error, gevent.Timeout):  # Locust's tables take an Exception
+            error = CallTimeout(f"a gevent.Timeout ({error}) ended a spawned greenlet")
+        self.environment.events.user_error.fire(
+            user_instance=self, exception=error, tb=error.__traceback__
+        )
 
     def _reachable_host(self, given: str | None) -> str | None:
         """The host that Locust set, unless it is for users of another protocol."""

@@ -268,6 +268,59 @@ def test_spawned_greenlets_end_with_their_user_and_their_errors_are_counted():
     assert [type(error) for error in results.errors] == [ZeroDivisionError]
 
 
+def test_a_deadline_that_ends_a_spawned_greenlet_is_counted():
+    class User(ProtocolUser):
+        def on_start(self):
+            self.spawn(self.hurry)
+
+        def hurry(self):
+            with gevent.Timeout(0.05):
+                gevent.sleep(60)
+
+        @task
+        def act(self):
+            gevent.sleep(60)
+
+    results = load(User, users=1, seconds=0.3)
+    assert [type(error) for error in results.errors] == [CallTimeout]
+    assert "ended a spawned greenlet" in str(results.errors[0])
+
+
+def test_a_spawned_greenlet_may_stop_its_user():
+    tasks = []
+
+    class User(ProtocolUser):
+        def on_start(self):
+            self.spawn(self.stop_soon)
+
+        def stop_soon(self):
+            gevent.sleep(0.05)
+            raise StopUser
+
+        @task
+        def act(self):
+            tasks.append(gevent.sleep(0.01))
+
+    results = load(User, users=1, seconds=5)
+    assert 0 < len(tasks) < 100
+    assert not results.errors
+
+
+def test_a_client_that_is_closed_while_it_connects_leaves_nothing_open(log):
+    class Slow(Recorded):
+        def connect(self):
+            gevent.sleep(0.05)
+            super().connect()
+
+    client = Slow("recorded://here")
+    opening = gevent.spawn(client.open)
+    gevent.sleep(0)
+    client.close()
+    opening.join()
+    assert "was closed while it connected" in str(opening.exception)
+    assert log == ["connect", "close"]
+
+
 def test_counters_and_trends_of_the_tester_are_in_the_results():
     class User(ProtocolUser):
         @task
