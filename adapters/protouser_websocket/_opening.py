@@ -26,7 +26,7 @@ _OWN: Final = {
     "sec-websocket-extensions": "no extension is supported",
     "sec-websocket-protocol": "use subprotocols=[...]",
 }
-_TELLING: Final = ("location", "www-authenticate", "sec-websocket-version", "retry-after")
+_TELLING: Final = ("location", "www-authenticate", "sec-websocket-version")
 _LONGEST_EXCERPT: Final = 100
 _REMEDIES: Final = {
     200: "it is a web server; is the path right?",
