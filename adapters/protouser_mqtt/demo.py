@@ -20,22 +20,22 @@ class SensorUser(MqttUser):
 
     @task(4)
     def report(self) -> None:
-        """A row "publish sensors/{id}", to the broker's acknowledgement."""
-        topic = "sensors/{id}"
+        """A row "publish rooms/{id}", to the broker's acknowledgement."""
+        topic = "rooms/{id}"
         self.client.publish(topic, b"21.5", qos=1, fields={"id": id(self) % 100})
 
     @task(1)
     def command(self) -> None:
-        """A row "publish commands/on", without a response time."""
-        self.client.publish("commands/on", b"on")
+        """A row "publish cmd/on", without a response time."""
+        self.client.publish("cmd/on", b"on")
 
 
 class DeviceUser(MqttUser):
-    """Listens: a row "message commands/+" for each command, and one for the answer."""
+    """Listens: a row "message cmd/+" for each command, and one for the answer."""
 
     wait_time = constant_throughput(1)
 
-    @on_message("commands/+")
+    @on_message("cmd/+")
     def obey(self, message: Message) -> None:
         """Answer a command, whatever the user is doing."""
         self.client.publish("done/{id}", message.payload, fields={"id": id(self) % 100})
