@@ -9,6 +9,7 @@ import contextlib
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,24 @@ def _still(left: Callable[[], list[str]]) -> bool:
             return True
         gevent.sleep(0.01)
     return False
+
+
+@pytest.fixture(scope="session")
+def debian() -> Callable[[str, object], None]:
+    """Ask for what only a package of Debian brings: without it a test is skipped, and says so.
+
+    CI installs these packages where there is apt-get; there a missing one is a failure.
+    """
+
+    def need(package: str, there: object) -> None:
+        if there:
+            return
+        text = f"a real server is missing; try: apt-get install {package}"
+        if "PROTOUSER_CI" in os.environ and shutil.which("apt-get"):
+            pytest.fail(text, pytrace=False)
+        pytest.skip(text)
+
+    return need
 
 
 @pytest.fixture

@@ -67,18 +67,18 @@ def namespace():
 
 
 @pytest.fixture(scope="module")
-def server():
+def server(debian):
     """The server's program."""
-    assert shutil.which("ruby"), "the interop server is missing; try: apt install ruby-grpc"
+    debian("ruby-grpc", shutil.which("ruby"))
     run = subprocess.run(["ruby", "-e", GEM], capture_output=True, text=True, timeout=60)
-    assert run.returncode == 0, f"{run.stderr}; try: apt install ruby-grpc"
+    debian("ruby-grpc", run.returncode == 0)
     return f"{run.stdout.strip()}/src/ruby/pb/test/server.rb"
 
 
 @pytest.fixture(scope="module")
-def interop_stubs(tmp_path_factory):
+def interop_stubs(debian, tmp_path_factory):
     """The stubs of grpc.testing, and test.binpb, its descriptor set."""
-    assert PROTOS.exists(), "the interop protos are missing; try: apt install grpc-proto"
+    debian("grpc-proto", PROTOS.exists())
     folder = tmp_path_factory.mktemp("interop")
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", "--include_imports"]
     command += [f"--{kind}_out={folder}" for kind in ("python", "grpc_python")]

@@ -149,19 +149,17 @@ class Mosquitto:
 
 
 @pytest.fixture(scope="session")
-def mosquitto(tmp_path_factory):
-    if MOSQUITTO is None:
-        pytest.skip("no mosquitto; apt-get install mosquitto")
+def mosquitto(debian, tmp_path_factory):
+    debian("mosquitto", MOSQUITTO)
     broker = Mosquitto(tmp_path_factory.mktemp("mosquitto")).start()
     yield broker
     broker.stop()
 
 
 @pytest.fixture
-def own_mosquitto(tmp_path):
+def own_mosquitto(debian, tmp_path):
     """One that a test may stop and start."""
-    if MOSQUITTO is None:
-        pytest.skip("no mosquitto; apt-get install mosquitto")
+    debian("mosquitto", MOSQUITTO)
     broker = Mosquitto(tmp_path).start()
     yield broker
     broker.stop()
