@@ -228,7 +228,7 @@ gevent.os.make_nonblocking(read)
 with gevent.Timeout(15):
     said = gevent.os.nb_read(read, 100).decode()
 assert greet(open_client(url, engine=engine, connection="shared")) == "Hello, you"
-print(said, os.environ["GRPC_ENABLE_FORK_SUPPORT"])
+print(said, os.environ["GRPC_ENABLE_FORK_SUPPORT"], flush=True)
 os._exit(0)
 """
 
