@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import pytest
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 PATIENCE = 40
+PORTS = (20_000, 32_000)  # below those that the system picks by itself
 
 
 class Locusts:
@@ -27,8 +30,9 @@ class Locusts:
         """A locust process in a group of its own; its output goes to a file."""
         log = self.folder / f"log{len(self.started)}.txt"
         if "--processes" in options:  # not the usual port, where another test may listen
-            port = self.port + 1
-            options = (*options, "--master-bind-port", port, "--master-port", port)
+            port = _free_port()
+            options = (*options, "--master-bind-host", "127.0.0.1", "--master-bind-port", port)
+            options = (*options, "--master-host", "127.0.0.1", "--master-port", port)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "locust", "-f", str(locustfile), *map(str, options)],
@@ -57,6 +61,10 @@ class Locusts:
     def results(self):
         """What the master measured, once it has ended."""
         return json.loads(self.results_file.read_text())
+
+    def logs(self):
+        """What all processes have said so far."""
+        return "\n".join(process.log.read_text() for process in self.started)
 
     def end(self):
         """Kill what still runs."""
@@ -87,13 +95,13 @@ def finish():
 
 
 @pytest.fixture
-def eventually():
+def eventually(locusts):
     """Wait, with an end, until a condition holds."""
 
     def wait(condition, what="the condition"):
         deadline = time.monotonic() + PATIENCE
         while not (found := condition()):
-            assert time.monotonic() < deadline, f"{what} never came"
+            assert time.monotonic() < deadline, f"{what} never came\n{locusts.logs()}"
             time.sleep(0.05)
         return found
 
@@ -115,8 +123,13 @@ def _family(process):
 
 
 def _free_port():
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody listens on, and that the system gives to no client meanwhile."""
+    for _ in range(100):
+        port = random.randint(*PORTS)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no free port between {PORTS[0]} and {PORTS[1]}")
