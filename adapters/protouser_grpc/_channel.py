@@ -100,7 +100,14 @@ class _StreamUnary(_WithCall):
 
 
 class _Streaming(_Callable):
-    def _make(self, request: Any, terms: Terms, **options: Any) -> Any:
+    def _make(
+        self, request: Any, terms: Terms, *, catch_response: bool = False, **options: Any
+    ) -> Any:
+        if catch_response:
+            raise ConfigurationError(
+                f"{self._method.row} answers with a stream, which is a with block without"
+                " catch_response: with ... as stream: stream.call.failure('why')"
+            )
         return self._client.begin(self._method, request, terms, **options)
 
 

@@ -131,7 +131,8 @@ class GrpcClient(ProtocolClient):
             wait_for_ready: wait for a connection instead of failing without one.
             check: a predicate of the answer; of the number of messages where they are a stream.
             context: for the event.
-            catch_response: return the finished call, for a ``with`` block that decides.
+            catch_response: return the finished call, for a ``with`` block that decides; a stream of
+                answers is such a block by itself.
 
         Returns:
             The answer; a ``GrpcStream`` to iterate over where the method answers with a stream.
@@ -189,7 +190,7 @@ class GrpcClient(ProtocolClient):
         own = self._terms
         if timeout is metadata is wait_for_ready is None:
             return own
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
             raise ConfigurationError(f"timeout={timeout!r} is no number of seconds above 0")
         return Terms(
             own.timeout if timeout is None else timeout,
@@ -281,6 +282,8 @@ class GrpcClient(ProtocolClient):
     def _be_connected(self, terms: Terms) -> None:
         """Connect anew where the connection is gone, unless the call is to wait for it itself."""
         holding = self._lease
+        if holding is not None and holding.inherited:
+            self._lease = holding = None
         if self._in_doubt and holding is not None:
             self._in_doubt = False
             _await_news(holding)
@@ -305,9 +308,10 @@ class GrpcClient(ProtocolClient):
 
     def _release(self, holding: Lease) -> None:
         self._lease = None
-        for stream in list(self._streams):
-            stream.cancel()
-        holding.release()
+        if not holding.inherited:
+            for stream in list(self._streams):
+                stream.cancel()
+            holding.release()
 
     def _method(self, method: str, name: str | None) -> Method:
         """The method of this name; that there is none is a failed call."""

@@ -13,7 +13,7 @@ import grpc as untyped_grpc
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
-from grpc_reflection.v1alpha import reflection  # type: ignore[attr-defined]  # has no stubs
+from grpc_reflection.v1alpha import reflection
 
 __all__ = ["serve"]
 

@@ -56,7 +56,7 @@ class GrpcError(ProtouserError, grpc.RpcError):
         """The headers of the answer, if one came."""
         return self._status.initial
 
-    def trailing_metadata(self) -> Metadata:
+    def trailing_metadata(self) -> Metadata:  # type: ignore[override]  # a class of the stubs' own
         """The trailers of the answer."""
         return self._status.trailing
 
@@ -130,7 +130,8 @@ _NOISE: Final = tuple(
         (
             r"^(?:UNKNOWN|UNAVAILABLE|INTERNAL): ",
             r"(?:ipv4|ipv6|unix):\S+: ",
-            r"Stream removed \((.*)\)$",
+            r"(?:Stream removed|Transport closed) \((.*)\)$",
+            r"^Delayed close due to in-progress write \((.*)\)$",
             r"Failed to connect to remote host: ",
             r"\b(?:recvmsg|sendmsg):",
             r" ?\(\d+\)$",

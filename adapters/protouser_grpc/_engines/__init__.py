@@ -13,6 +13,7 @@ from typing import Final
 from gevent.lock import BoundedSemaphore
 
 from protouser import ConfigurationError
+from protouser.native import forget_in_child
 from protouser_grpc._engines._aio import AioEngine
 from protouser_grpc._engines._gevent import GeventEngine
 from protouser_grpc._engines._interface import (
@@ -37,23 +38,30 @@ class Lease:
     Attributes:
         channel: the channel.
         engine: the name of its engine.
+        inherited: it was opened by the parent of this process, and is of no use here.
     """
 
     def __init__(self, holding: _Holding) -> None:
         self._holding: _Holding | None = holding
         self.channel = holding.channel
         self.engine = holding.engine
+        self.inherited = False
         holding.leases += 1
+        forget_in_child(self)
 
     def release(self) -> None:
         """Let go of the channel; who does it last closes it. Safe to call twice."""
         holding, self._holding = self._holding, None
-        if holding is None or holding.pid != os.getpid():
+        if holding is None or self.inherited:
             return
         holding.leases -= 1
         if not holding.leases:
             self._forget(holding)
             holding.channel.close()
+
+    def forget(self) -> None:
+        """This is a child process: grpc's threads stayed behind, so nothing is closed either."""
+        self.inherited = True
 
     def retire(self) -> None:
         """Have others open a channel of their own: this one is in trouble."""
@@ -72,13 +80,32 @@ class _Holding:
     def __init__(self, engine: Engine, options: ChannelOptions) -> None:
         self.channel: EngineChannel = engine.open(options)
         self.engine = engine.name
-        self.pid = os.getpid()
         self.leases = 0
 
 
 _shared: dict[tuple[int, str, ChannelOptions], _Holding] = {}
 _engines: dict[str, Engine] = {}
 _opening = BoundedSemaphore()
+
+
+class _Ancestry:
+    """What this process has from the process that it was forked from.
+
+    Attributes:
+        spoilt: gRPC was in use there. Its threads are not here and its locks may be held by them,
+            so that calls would wait for ever, whatever their deadline.
+    """
+
+    def __init__(self) -> None:
+        self.spoilt = False
+        forget_in_child(self)
+
+    def forget(self) -> None:
+        """This is a child process."""
+        self.spoilt = self.spoilt or not all(one.survives_fork for one in _engines.values())
+
+
+_ancestry = _Ancestry()
 _unavailable: list[EngineUnavailable] = []
 
 
@@ -86,8 +113,13 @@ def lease(engine: str, connection: str, options: ChannelOptions) -> Lease:
     """A channel with these options: one of its own, or that of this process.
 
     Raises:
-        ConfigurationError: the engine that was asked for cannot run here.
+        ConfigurationError: the engine that was asked for cannot run here, or none can any more.
     """
+    if _ancestry.spoilt:
+        raise ConfigurationError(
+            "gRPC was in use when this process was forked, as --processes does, and cannot be used"
+            " in it; open clients in the users or at test_start, not while the locustfile is loaded"
+        )
     if connection != "shared":
         return Lease(_hold(engine, options))
     key = (os.getpid(), engine, options)

@@ -43,9 +43,14 @@ class AioEngine:
 
     def __init__(self) -> None:
         self._thread: LoopThread | None = None
+        self._latest: LoopThread | None = None
         self._channels = 0
         self._starting = BoundedSemaphore()
         forget_in_child(self)
+
+    @property
+    def survives_fork(self) -> bool:
+        return self._latest is None or self._latest.ended
 
     def open(self, options: ChannelOptions) -> AioChannel:
         while self._thread is None:  # the last channel may be closed while others wait here
@@ -67,7 +72,7 @@ class AioEngine:
             if self._thread is None:
                 thread = LoopThread()
                 thread.wait_until_started()
-                self._thread = thread
+                self._thread = self._latest = thread
 
     def _closed(self, thread: LoopThread) -> None:
         if thread is not self._thread:

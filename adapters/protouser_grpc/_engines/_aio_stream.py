@@ -41,12 +41,13 @@ class AioStream:
         self._bridge = Bridge.of_hub()
         self._inbox: Inbox[bytes] = Inbox(AHEAD, self._pause, self._resume)
         self._outgoing: deque[Any] = deque()
-        self._room: Handover | None = None
+        self._senders: deque[Handover] = deque()  # who waits for room, in the order of coming
         self._call: Any = None
         self._cancelled = False
         self._writing = False
         self._begun = False
         self._paused = False
+        self._over = False  # the call takes no more, or has ended: what is left is read unpaused
         self._read = 0  # counted in the loop's thread
         self._delivered = 0  # counted in the hub
         self._resumed: asyncio.Event | None = None
@@ -93,7 +94,8 @@ class AioStream:
             self._thread.post(self._cancel)
 
     def _wait_for_room(self, timeout: float | None) -> None:
-        room = self._room = Handover()
+        room = Handover()
+        self._senders.append(room)
         self._thread.post(self._make_room)
         told = False
         with Timeout(timeout, False):  # type: ignore[arg-type]
@@ -112,6 +114,7 @@ class AioStream:
         self.ended_at = at
         error = EndOfStream() if status.ok else status.error(self._timeout)
         self._inbox.end(error)
+        self._wake_senders()
 
     def _pause(self) -> None:
         self._paused = True
@@ -127,6 +130,7 @@ class AioStream:
         if self._cancelled:
             cancel_stream(call)
         self._call = call
+        call.add_done_callback(self._read_on)
         self._thread.run(self._pump(call))
 
     def refuse(self, status: Status) -> None:
@@ -142,7 +146,7 @@ class AioStream:
                 at = now()
                 self._read += 1
                 self._bridge.post(self._deliver, message, at)
-                if self._paused or self._behind():
+                if (self._paused or self._behind()) and not self._over:
                     await self._room_in_inbox()
             if read is not call.read:
                 await call.read()  # raises where the status is not OK
@@ -158,7 +162,6 @@ class AioStream:
         self._call = None
         self._outgoing.clear()
         self._bridge.post(self._finish, status, at)
-        self._make_room()
 
     def _behind(self) -> bool:
         return self._read - self._delivered >= AHEAD
@@ -204,11 +207,20 @@ class AioStream:
     def _wrote(self) -> None:
         self._writing = False
 
+    def _read_on(self, _call: object = None) -> None:
+        """Nothing is held back any more: who sends is to learn how the call has ended."""
+        self._over = True
+        if self._resumed is not None:
+            self._resumed.set()
+
     def _make_room(self) -> None:
-        room = self._room
-        if room is not None and len(self._outgoing) <= AHEAD // 2:
-            self._room = None
-            room.give(True)
+        if len(self._outgoing) <= AHEAD // 2:
+            self._wake_senders()
+
+    def _wake_senders(self) -> None:
+        """From any thread."""
+        while self._senders:
+            self._senders.popleft().give(True)
 
     def _tell_headers(self, arrival: Handover) -> None:
         call = self._call
@@ -238,6 +250,7 @@ class _Writing(Steps):
 
     def _raised(self, error: BaseException) -> None:
         self._stream._wrote()
+        self._stream._read_on()
 
 
 async def _tell(call: Any, arrival: Handover) -> None:

@@ -40,6 +40,10 @@ class GeventEngine:
     def __init__(self) -> None:
         self._prepared = False
 
+    @property
+    def survives_fork(self) -> bool:
+        return not self._prepared
+
     def open(self, options: ChannelOptions) -> GeventChannel:
         if not self._prepared:
             self._prepared = True

@@ -38,6 +38,7 @@ class GeventStream:
         self._outgoing: Queue[bytes | None] = Queue(AHEAD)
         self._room = Event()
         self._room.set()
+        self._left = False
         self._inbox: Inbox[bytes] = Inbox(AHEAD, self._room.clear, self._room.set)
         self._call = method(
             self._requests(),
@@ -79,6 +80,8 @@ class GeventStream:
     def cancel(self) -> None:
         if self.status is None:
             self._call.cancel()
+            self._left = True
+            self._room.set()
             self._stop_writing()
 
     def _requests(self) -> Iterator[bytes]:
@@ -92,7 +95,8 @@ class GeventStream:
             with self._holding_a_thread():
                 for message in call:
                     self._inbox.deliver(message, now())
-                    self._room.wait()
+                    if not self._left:
+                        self._room.wait()
             at = now()
         except grpc.RpcError:
             at = now()

@@ -90,6 +90,10 @@ class Engine(Protocol):
 
     name: str
 
+    @property
+    def survives_fork(self) -> bool:
+        """False while, or after, this engine has what a child process cannot do without."""
+
     def open(self, options: ChannelOptions) -> EngineChannel:
         """Return a channel, which connects when it is told to; may wait for the engine to start.
 

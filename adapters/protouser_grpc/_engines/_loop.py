@@ -33,6 +33,7 @@ class LoopThread:
 
     Attributes:
         loop: the loop; only for use in its own thread.
+        ended: the thread has done all that it will do.
     """
 
     def __init__(self) -> None:
@@ -42,7 +43,7 @@ class LoopThread:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._poller: NativeThread | None = None
         self._started = Handover()
-        self._ended = False
+        self.ended = False
         start_thread(self._run)
 
     def wait_until_started(self) -> None:
@@ -55,7 +56,6 @@ class LoopThread:
         with Timeout(_START_WITHIN, False):  # type: ignore[arg-type]
             error = self._started.take()
         if error is not None:
-            self._ended = True
             raise EngineUnavailable(f"grpc.aio does not start: {error!r}")
 
     def post(self, function: Callable[..., object], *args: Any) -> None:
@@ -94,6 +94,7 @@ class LoopThread:
         finally:
             self.loop.close()
             leave_thread()
+            self.ended = True
 
     def _start(self) -> None:
         try:

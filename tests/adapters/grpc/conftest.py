@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from locust.env import Environment
+
 import contextlib
 import importlib
 import json
@@ -15,6 +17,9 @@ from typing import Any
 import gevent
 import pytest
 import trustme
+
+from protouser import attach
+from protouser.testing import capture
 
 SERVERS = Path(__file__).parent / "servers"
 WITHIN = 15.0
@@ -150,3 +155,52 @@ def greeter_tls(stubs_folder: Path, certificates: Path) -> Iterator[Greeter]:
     chain = str(certificates / "server.pem")
     with running("--stubs", str(stubs_folder), "--tls", chain) as server:
         yield server
+
+
+@pytest.fixture(params=["aio", "gevent"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of each engine."""
+    return str(request.param)
+
+
+@pytest.fixture
+def environment() -> Environment:
+    """Where clients report to."""
+    return Environment()
+
+
+@pytest.fixture
+def reports(environment: Environment) -> Iterator[list[Any]]:
+    """What was reported there."""
+    with capture(environment) as reports:
+        yield reports
+
+
+@pytest.fixture
+def client_of(
+    environment: Environment, reports: list[Any], engine: str, greeter: Greeter
+) -> Iterator[Callable[..., Any]]:
+    """Open clients, of the greeter where no URL is given; their connects are not in the reports."""
+    with contextlib.ExitStack() as stack:
+
+        def opened(url: str = greeter.url, **options: Any) -> Any:
+            kind = importlib.import_module("protouser_grpc").GrpcClient
+            options = {"engine": engine, "timeout": 10.0, **options}
+            client = stack.enter_context(kind(url, session=attach(environment), **options))
+            client.open()
+            reports.clear()
+            return client
+
+        yield opened
+
+
+@pytest.fixture
+def client(client_of: Callable[..., Any]) -> Any:
+    """A client of the greeter."""
+    return client_of()
+
+
+@pytest.fixture
+def stub(client: Any, stubs: tuple[ModuleType, ModuleType]) -> Any:
+    """Its generated stub."""
+    return stubs[1].GreeterStub(client.channel)

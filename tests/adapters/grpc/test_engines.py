@@ -240,3 +240,48 @@ def test_a_forked_process_makes_channels_of_its_own(greeter, engine):
     assert run.returncode == 0, run.stderr
     said, variable = run.stdout.rsplit(maxsplit=1)
     assert (json.loads(said), variable) == ("Hello, you", "1")
+
+
+FORKED = """
+from locust import User
+
+import os, sys
+import gevent
+from protouser import open_client
+
+url, engine, closed = sys.argv[1:]
+def greet(client):
+    return client.call("test.Greeter/SayHello", {"name": "you"}, timeout=5).message
+
+client = open_client(url, engine=engine)
+greet(client)
+if closed == "closed":
+    client.close()
+child = gevent.fork()
+if child == 0:
+    for one in (lambda: client, lambda: open_client(url, engine=engine)):
+        try:
+            with gevent.Timeout(10):
+                greet(one())
+        except Exception as error:
+            print(error, flush=True)
+    client.close()
+    os._exit(0)
+with gevent.Timeout(25):
+    gevent.os.waitpid(child, 0)
+print(greet(client), flush=True)
+os._exit(0)
+"""
+
+
+@BOTH
+@pytest.mark.parametrize("closed", ["open", "closed"])
+def test_grpc_that_was_in_use_at_a_fork_is_refused_in_the_child(greeter, engine, closed):
+    command = [sys.executable, "-c", textwrap.dedent(FORKED), greeter.url, engine, closed]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    *refused, said = run.stdout.splitlines()
+    assert said == "Hello, you"
+    assert len(refused) == 2
+    for line in refused:
+        assert line.startswith("gRPC was in use when this process was forked, as --processes does")

@@ -23,7 +23,7 @@ class Greeting(GrpcUser):
         self.client.call("test.Greeter/SayHello", {"name": "you"})
 
 began = now()
-results = load(Greeting, users=500, seconds=7, stop_timeout=5)
+results = load(Greeting, users=500, seconds=6, stop_timeout=5)
 hello, connect = (results["grpc", name] for name in ("test.Greeter/SayHello", "connect"))
 assert not results.errors, results.errors[:3]
 print(hello.successes, connect.successes, hello.failures + connect.failures, hello.cancelled)

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 from locust import task
-from locust.env import Environment
 
 import gevent
 import grpc
 import pytest
 
 from protouser import CallTimeout, ConfigurationError, ConnectionLost, attach, now, raises
-from protouser.testing import capture, load
-from protouser_grpc import GrpcClient, GrpcError, GrpcTimeout, GrpcUser
+from protouser.testing import load
+from protouser_grpc import GrpcError, GrpcTimeout, GrpcUser
 
 COUNT, SUM, TALK = "test.Greeter/Count", "test.Greeter/Sum", "test.Greeter/Talk"
 SOON = 10.0
-
-
-@pytest.fixture(params=["aio", "gevent"])
-def engine(request):
-    return request.param
-
-
-@pytest.fixture
-def environment():
-    return Environment()
-
-
-@pytest.fixture
-def reports(environment):
-    with capture(environment) as reports:
-        yield reports
-
-
-@pytest.fixture
-def client(environment, reports, engine, greeter):
-    with GrpcClient(greeter.url, session=attach(environment), engine=engine, timeout=60) as one:
-        one.open()
-        reports.clear()
-        yield one
-
-
-@pytest.fixture
-def stub(client, stubs):
-    return stubs[1].GreeterStub(client.channel)
+AIO = pytest.mark.parametrize("engine", ["aio"])  # what no engine has to do with
 
 
 def settled(environment, reports, number=1):
@@ -59,11 +30,18 @@ def counters(environment, row):
     return {key[2]: value for key, value in figures.counters.items() if key[1] == row}
 
 
-def say(client, *texts, timeout=None):
-    with client.stream(TALK) as talk:
+def until(condition):
+    with gevent.Timeout(SOON):
+        while not condition():
+            gevent.sleep(0.005)
+
+
+def say(client, *texts, timeout=None, answers=1):
+    with client.stream(TALK, timeout=60) as talk:
         for text in texts:
             talk.send({"text": text}, timeout=timeout)
-        talk.receive()
+        for _ in range(answers):
+            talk.receive()
 
 
 def outcomes(reports):
@@ -238,6 +216,7 @@ def test_a_block_that_is_left_cancels_the_call(client, environment, reports, gre
     greeter.wait_for(lambda stats: stats["active"] == 0)
 
 
+@AIO
 def test_a_block_may_decide_about_its_call(client, environment, reports):
     with client.stream(TALK, name="talk", check=lambda number: number == 2) as talk:
         talk.send({"text": "a"})
@@ -272,6 +251,45 @@ def test_a_server_that_ends_first(client, reports):
         with pytest.raises(ConnectionLost, match="takes no more messages"):
             talk.send({"text": "too late"})
     assert outcomes(reports) == [(TALK, None)]
+
+
+def test_answers_that_nobody_reads_do_not_keep_a_stream_that_was_left(client):
+    with client.stream(COUNT) as answers:
+        answers.send({"to": 100_000})
+        answers.receive()
+        gevent.sleep(0.2)  # more have come than are kept
+    until(lambda: answers.code() is grpc.StatusCode.CANCELLED)
+
+
+def test_a_writer_who_does_not_read_learns_of_the_end(client):
+    texts = ["x"] * 2000
+    texts[1000] = "fail"
+    with pytest.raises(GrpcError, match="NOT_FOUND: no such user"), gevent.Timeout(SOON):
+        say(client, *texts, answers=len(texts))
+
+
+def test_several_greenlets_write_to_one_stream(client):
+    number = 500
+
+    def write(talk):
+        for _ in range(number):
+            talk.send({"text": "x" * 1000})
+
+    with client.stream(TALK) as talk:
+        writers = [gevent.spawn(write, talk) for _ in range(3)]
+        for _ in range(3 * number):
+            talk.receive(timeout=SOON)
+        gevent.joinall(writers, timeout=SOON, raise_error=True)
+        assert all(writer.successful() for writer in writers)
+
+
+@AIO
+def test_a_stream_of_answers_is_a_block_by_itself(client, stub, stubs):
+    hint = r"answers with a stream, which is a with block without catch_response: with \.\.\. as"
+    with pytest.raises(ConfigurationError, match=hint):
+        stub.Count(stubs[0].CountRequest(to=1), catch_response=True)
+    with pytest.raises(ConfigurationError, match=hint):
+        client.call(COUNT, {"to": 1}, catch_response=True)
 
 
 def test_a_server_that_does_not_read_holds_the_writer_back(client):
@@ -322,11 +340,13 @@ def test_streams_that_a_user_keeps_end_with_him(greeter, engine):
     greeter.wait_for(lambda stats: (stats["active"], stats["connections"]) == (0, 0))
 
 
+@AIO
 def test_a_unary_method_is_no_stream(client):
     with pytest.raises(ConfigurationError, match=r"SayHello streams nothing; use call\("):
         client.stream("test.Greeter/SayHello")
 
 
+@AIO
 @pytest.mark.parametrize("requests", [{"number": 1}, "1", 1])
 def test_one_request_where_many_are_wanted(client, requests, reports):
     with pytest.raises(ConfigurationError, match="takes a stream of requests: pass an iterable"):
