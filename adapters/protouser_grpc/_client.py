@@ -54,6 +54,12 @@ class GrpcClient(ProtocolClient):
     ``key`` and ``server_name``. A server may allow no more than some 100 calls at a time on a
     connection; on a shared one further calls wait in the client, and that is counted.
 
+    Processes: a client that was open, or just closed, when the process was forked (``--processes``)
+    is refused in the child; open it in a user. A program that is started with ``subprocess`` while
+    calls run, on either engine, is forked in the middle of grpc-core, whose handlers of forks may
+    crash it before it begins (return code -6 or -11) or hang; ``GRPC_ENABLE_FORK_SUPPORT=0`` in
+    the environment of Locust keeps them out.
+
     Attributes:
         channel: what generated stubs take: ``GreeterStub(client.channel)``.
     """

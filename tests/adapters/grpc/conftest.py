@@ -21,6 +21,12 @@ import trustme
 from protouser import attach
 from protouser.testing import capture
 
+# Servers are started here while clients are open, which their start does not survive each time with
+# grpc's handlers of forks; see GrpcClient. grpc looks when it is imported.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("GRPC_ENABLE_FORK_SUPPORT", "0")
+    importlib.import_module("grpc")
+
 SERVERS = Path(__file__).parent / "servers"
 WITHIN = 15.0
 
