@@ -32,6 +32,9 @@ PROCESS = Path("/proc/self")  # not there on macOS: only greenlets and threads a
 def pytest_configure(config: pytest.Config) -> None:
     """Open what gevent keeps for the life of the process, so that it is no test's."""
     del config
+    # A shell's background job ignores it, and so would every process that a test interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     hub = gevent.get_hub()
     # The alarm of pytest-timeout, and pytest.fail, may come in another greenlet than the test's.
     hub.SYSTEM_ERROR = (*hub.SYSTEM_ERROR, pytest.fail.Exception)
