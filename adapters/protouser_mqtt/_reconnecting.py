@@ -67,7 +67,7 @@ class ReconnectingClient(ProtocolClient):
 
     protocol = "mqtt"
     schemes = ("mqtt", "mqtts")
-    option_names = frozenset(
+    option_names = TlsOptions.NAMES | frozenset(
         {
             "version",
             "client_id",
@@ -82,11 +82,6 @@ class ReconnectingClient(ProtocolClient):
             "message_qos",
             "connect_timeout",
             "connect_backoff",
-            "verify",
-            "ca_file",
-            "cert",
-            "key",
-            "server_name",
         }
     )
 
@@ -101,7 +96,7 @@ class ReconnectingClient(ProtocolClient):
         if self._connect_timeout is not None:
             seconds("connect_timeout", self._connect_timeout)
         self.inbox: Inbox[Message] = Inbox(_MOST_UNREAD)
-        self._tls = self._tls_options() if self.url.scheme == "mqtts" else None
+        self._tls = TlsOptions.of(self.options) if self.url.scheme == "mqtts" else None
         self._connection: Connection | None = None
         self._opening = BoundedSemaphore()
         self._wanted = self._told = False
@@ -268,16 +263,6 @@ class ReconnectingClient(ProtocolClient):
             assert self.user is not None
             handlers.append(MessageHandler(self, self.user, pattern, method))
         return handlers
-
-    def _tls_options(self) -> TlsOptions:
-        given = self.options
-        return TlsOptions(
-            verify=given.get("verify", True),
-            ca_file=given.get("ca_file"),
-            cert=given.get("cert"),
-            key=given.get("key"),
-            server_name=given.get("server_name"),
-        )
 
 
 def _continued(old: Inbox[Message]) -> Inbox[Message]:
