@@ -1,28 +1,33 @@
 """Where protouser meets Locust: the only module that touches Locust's global events.
 
-Importing protouser in a locustfile adds one listener to ``init``. Everything else is attached to
-the events of the environment that runs, so that several environments in one process, and use as
-a library, keep apart.
+Importing protouser in a locustfile adds its options to Locust's parser, and one listener to
+``init``. Everything else is attached to the events of the environment that runs, so that several
+environments in one process, and use as a library, keep apart.
 """
 
 from __future__ import annotations
 
 import locust
+from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
 import inspect
-from typing import Any
+from typing import Any, Final
 
 import gevent
 
 from protouser._call import now
 from protouser._errors import ConfigurationError
 from protouser._final import FinalFigures
+from protouser._options import Option, add_options
 from protouser._session import Session
 from protouser._summary import log_summary
 
-__all__ = ["attach"]
+__all__ = ["OPTIONS", "attach"]
+
+#: Everything that ``locust`` understands besides its own options, in the order of ``--help``.
+OPTIONS: Final[tuple[Option, ...]] = ()
 
 _ATTACHED = "_protouser_attached"
 
@@ -103,4 +108,9 @@ def check_hosts(environment: Environment) -> None:
         kind.check_host(given)
 
 
+def _on_parser(parser: LocustArgumentParser, **_event: Any) -> None:
+    add_options(parser, OPTIONS)
+
+
+locust.events.init_command_line_parser.add_listener(_on_parser)
 locust.events.init.add_listener(_on_init)
