@@ -2,7 +2,7 @@
 """The commands of this checkout: one line each, from a fresh clone with only Python present.
 
     python3 run.py demo     start real servers, put load on them, and show what was measured
-    python3 run.py test     run the tests
+    python3 run.py test     run the tests, two files at a time
     python3 run.py lint     ruff: rules and format
     python3 run.py types    mypy
     python3 run.py build    wheel and sdist into dist/, and the wheel checked
@@ -19,6 +19,7 @@ here instead of by pip's --group. Pythons that are too old for protouser read th
 say so in one line: it keeps to syntax that Python 3.6 knows.
 """
 
+import collections
 import contextlib
 import hashlib
 import json
@@ -28,6 +29,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -43,6 +46,8 @@ Command = list[str]
 
 ROOT = Path(__file__).resolve().parent
 VERSION = "{}.{}".format(*sys.version_info)
+AT_ONCE = 2  # processes that run the tests: many of them wait for most of their time
+SHARED_FOLDER = "PROTOUSER_TESTS_SHARED_IN"  # where those processes put what each has taken
 # They would make the environment see packages that are not in it, or pip install elsewhere.
 MISLEADING = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 PIP_WITHOUT_SURPRISES = {"PIP_REQUIRE_VIRTUALENV": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0"}
@@ -315,10 +320,69 @@ def demo(environment: Environment, arguments: list[str]) -> int:
 
 
 def test(environment: Environment, arguments: list[str]) -> int:
-    """Run the tests."""
+    """Run the tests: all of them in two processes at a time, or what ``arguments`` say in one."""
     environment.ensure(lambda pyproject: group(pyproject, "dev"))
     os.chdir(environment.root)
-    return become(environment.module("pytest", *arguments), environment)
+    if arguments or (os.cpu_count() or 1) < AT_ONCE:
+        return become(environment.module("pytest", *arguments), environment)
+    return run_together(environment)
+
+
+def run_together(environment: Environment) -> int:
+    """Run the tests in several processes, which divide the files among them (tests/sharing.py)."""
+    colour = "yes" if sys.stdout.isatty() else "no"
+    command = environment.module("pytest", "-o", "console_output_style=classic", "--color", colour)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {**environment.variables(), SHARED_FOLDER: folder}
+        closing, codes = outputs_of([command] * AT_ONCE, variables)
+    counts: collections.Counter[str] = collections.Counter()
+    for line in closing:
+        for count, word in re.findall(r"(\d+) (\w+)(?=, | in )", line):
+            counts[word.removesuffix("s") if word.startswith("err") else word] += int(count)
+    text = ", ".join(f"{counts[word]} {word}" for word in sorted(counts)) or "no tests ran"
+    print(f"{f' {text} in {time.monotonic() - started:.2f}s ':=^80}", flush=True)
+    found_none = 5 if counts.total() == 0 else 0  # one of them may come too late for every file
+    return next((code for code in codes if code not in (0, 5)), found_none)
+
+
+def outputs_of(commands: list[Command], variables: dict[str, str]) -> tuple[list[str], list[int]]:
+    """Run pytest commands at the same time, their lines mixed; their last lines, and exit codes."""
+    closing = []
+
+    def pass_on(process: subprocess.Popen[str]) -> None:
+        line = ""
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+        closing.append(re.sub(r"\x1b\[[\d;]*m", "", line))
+
+    processes = [started_alone(command, variables) for command in commands]
+    readers = [threading.Thread(target=pass_on, args=[each], daemon=True) for each in processes]
+    try:
+        for reader in readers:
+            reader.start()
+        codes = [process.wait() for process in processes]
+        for reader in readers:
+            reader.join()
+    except BaseException:
+        for process in processes:
+            end(process)
+        raise
+    return closing, codes
+
+
+def started_alone(command: Command, variables: dict[str, str]) -> subprocess.Popen[str]:
+    """Start ``command`` in a process group of its own, both its streams in one."""
+    return subprocess.Popen(
+        command,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        process_group=0 if os.name == "posix" else None,
+    )
 
 
 def lint(environment: Environment, arguments: list[str]) -> int:

@@ -25,13 +25,16 @@ import gevent
 import pytest
 from gevent.greenlet import Greenlet
 
+from .sharing import FOLDER, run_shared
+
 WITHIN = 2.0  # seconds that what ends by itself may take to be gone
+SHARED_IN = pytest.StashKey[str | None]()
 PROCESS = Path("/proc/self")  # not there on macOS: only greenlets and threads are watched then
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open what gevent keeps for the life of the process, so that it is no test's."""
-    del config
+    config.stash[SHARED_IN] = os.environ.pop(FOLDER, None)  # not for what the tests start
     # A shell's background job ignores it, and so would every process that a test interrupts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -40,6 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     hub.SYSTEM_ERROR = (*hub.SYSTEM_ERROR, pytest.fail.Exception)
     hub.threadpool.apply(int)
     subprocess.run([sys.executable, "-S", "-c", ""], check=True)
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Run all tests, or those that no other process of the same run takes."""
+    folder = session.config.stash[SHARED_IN]
+    if folder is None:
+        return None
+    run_shared(session, Path(folder))
+    return True
 
 
 @dataclass(frozen=True)
