@@ -71,11 +71,13 @@ def test_waits_for_ever():
 def report(tmp_path_factory):
     """The words of a pytest run over the tests above, under this folder's conftest."""
     folder = tmp_path_factory.mktemp("untidy")
-    root = Path(__file__).parents[1]
-    shutil.copy(root / "tests" / "conftest.py", folder)
-    shutil.copy(root / "pyproject.toml", folder)
-    (folder / "test_untidy.py").write_text(UNTIDY)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_untidy.py"]
+    tests = folder / "tests"
+    tests.mkdir()
+    for name in ("conftest.py", "sharing.py"):
+        shutil.copy(Path(__file__).with_name(name), tests)
+    shutil.copy(Path(__file__).parents[1] / "pyproject.toml", folder)
+    (tests / "test_untidy.py").write_text(UNTIDY)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     return run.stdout
 
@@ -92,7 +94,7 @@ def report(tmp_path_factory):
 def test_what_is_left_behind_fails_the_test_that_left_it(report, name, named):
     if named in ("descriptor ", "child process ") and not Path("/proc/self/fd").exists():
         pytest.skip("this system has no /proc to see them in")
-    assert f"ERROR test_untidy.py::{name} " in report
+    assert f"ERROR tests/test_untidy.py::{name} " in report
     left = re.search(rf"ERROR at teardown of {name} _+\nthe test left behind:\n  (.*)", report)
     assert left is not None
     assert left[1].startswith(named)
@@ -111,8 +113,8 @@ def test_what_ends_or_may_stay_is_no_failure(report, name):
 
 
 def test_a_failure_in_another_greenlet_fails_the_test(report):
-    assert "FAILED test_untidy.py::test_fails_from_another_greenlet - Failed: said" in report
+    assert "FAILED tests/test_untidy.py::test_fails_from_another_greenlet - Failed: said" in report
 
 
 def test_a_test_that_waits_in_the_hub_for_ever_is_ended(report):
-    assert "FAILED test_untidy.py::test_waits_for_ever - Failed: Timeout" in report
+    assert "FAILED tests/test_untidy.py::test_waits_for_ever - Failed: Timeout" in report
