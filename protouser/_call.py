@@ -4,10 +4,8 @@ This is the only module that reads the clock and the only one that fires Locust'
 The way of a call is: before-hooks, clock, the user's block (codec, I/O), clock, check,
 after-hooks, outcome, and then one record in our figures and one event in Locust's.
 
-The outcome table (what raised, what was said, what is reported) lives in ``_outcome_of`` and
-``_outcome_of_error``, and nowhere else. What matters most in it: ``GreenletExit`` is how Locust
-ends a user in the middle of a call, so it is *cancelled* and never a success; ``StopUser`` and its
-kin steer Locust and are no results; a verdict that was given stands, whatever is raised after it.
+What is reported follows the table in ``_outcome``; a verdict that was given stands, whatever is
+raised after it.
 
 A call may end in a native thread (an asyncio task, a callback of a C library). Only the clock is
 read there; checks, after-hooks and the event run in the hub's thread, where Locust lives.
@@ -17,33 +15,28 @@ from __future__ import annotations
 
 from locust.exception import CatchResponseError
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter as now
 from time import time as _wall_clock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import gevent
 from gevent.monkey import get_original
 
-from protouser._checks import Check, raises, run_check
-from protouser._errors import CallSkipped, CallTimeout, ProtouserError
+from protouser._checks import Check
+from protouser._errors import CallSkipped, ProtouserError
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, SERVICE, SKIPPED, SUCCESS
 from protouser._histogram import Histogram
-from protouser._steering import STEERING, steers_locust
+from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
+from protouser._steering import steers_locust
 
 if TYPE_CHECKING:
     from protouser._session import Session
     from protouser._user import ProtocolUser
 
-__all__ = ["STOPPED", "Call", "now"]
+__all__ = ["Call", "now"]
 
 get_thread_ident: Callable[[], int] = get_original("_thread", "get_ident")
-
-#: What a native task is cancelled with when its user is stopped; any other cancellation is a
-#: deadline of the user's own.
-STOPPED: Final = "the user was stopped"
 
 #: How a call lives: in a ``with`` block, past it, done and waiting for a verdict, or left early.
 _IN_BLOCK: Final = "in block"
@@ -119,7 +112,7 @@ class Call:
         self.response_length: int | None = None
         self.error: BaseException | None = None
         self._end: float | None = None
-        self._verdict: tuple[str, BaseException | None] | None = None
+        self._verdict: Verdict | None = None
         self._spent: list[tuple[str, float]] | None = None
         self._mode = _IN_BLOCK
         self._reported = False
@@ -152,7 +145,7 @@ class Call:
             self._settle(self.error)
             raise self.error
         self._settle(error)
-        return self._expects(error)
+        return expects(self._check, error)
 
     def success(self) -> None:
         """The call is a success, whatever its check would say; the last verdict holds."""
@@ -244,7 +237,7 @@ class Call:
         try:
             self.response = work(self)
         except BaseException as error:
-            if not isinstance(error, Exception) or isinstance(error, STEERING):
+            if not is_result(error):
                 self.end(error)
                 raise
             self.error = error
@@ -263,13 +256,12 @@ class Call:
 
     def _blames_block(self, error: BaseException) -> bool:
         """True when the block stumbled over a result that is not there: the call's error counts."""
-        ours = isinstance(error, Exception) and not isinstance(error, STEERING)
-        return ours and self._verdict is None
+        return is_result(error) and self._verdict is None
 
     def _leave_held_block(self) -> None:
         error, verdict = self.error, self._verdict
         self._settle(error)
-        if error is not None and verdict is None and not self._expects(error):
+        if error is not None and verdict is None and not expects(self._check, error):
             raise error
 
     def _ask_hooks(self) -> None:
@@ -307,11 +299,6 @@ class Call:
         if error is not None and self.user is not None and fails and not steers_locust(error):
             self.user._reported.append(error)
 
-    def _expects(self, error: BaseException) -> bool:
-        """True when a ``raises`` check makes this exception what was wanted."""
-        ours = isinstance(error, Exception) and not isinstance(error, STEERING)
-        return ours and isinstance(self._check, raises) and self._check.expects(error)
-
     def _conclude(self, error: BaseException | None) -> None:
         if self._mode is not _IN_BLOCK and self.user is not None:
             self.user._open_calls.discard(self)
@@ -321,7 +308,7 @@ class Call:
             outcome, reason = self._verdict or self._outcome_of(error)
         except BaseException as thrown:
             # out of the check: a kill, a deadline, or a word to Locust
-            self._count(*self._outcome_of_error(thrown))
+            self._count(*outcome_of_error(self._check, thrown))
             raise
         if self._hooks is not None and outcome in (SUCCESS, FAILURE):
             self._verdict = (outcome, reason)
@@ -343,28 +330,13 @@ class Call:
         elif outcome:
             self._report(outcome, None)
 
-    def _outcome_of(self, error: BaseException | None) -> tuple[str, BaseException | None]:
-        if error is not None:
-            return self._outcome_of_error(error)
-        if self._check is not None:
-            reason = run_check(self._check, self.response)
-            if reason is not None:
-                return FAILURE, CatchResponseError(reason)
-        return SUCCESS, None
-
-    def _outcome_of_error(self, error: BaseException) -> tuple[str, BaseException | None]:
-        if isinstance(error, STEERING):
-            return "", None
-        if self._expects(error):
-            self.response = error
-            return SUCCESS, None
-        if isinstance(error, Exception):
-            return FAILURE, error
-        if isinstance(error, gevent.Timeout):
-            return FAILURE, _as_timeout(error)
-        if isinstance(error, asyncio.CancelledError) and error.args != (STOPPED,):
-            return FAILURE, CallTimeout("cancelled before it finished, as a deadline does")
-        return CANCELLED, None
+    def _outcome_of(self, error: BaseException | None) -> Verdict:
+        if error is None:
+            return outcome_of(self._check, self.response)
+        verdict = outcome_of_error(self._check, error)
+        if verdict[0] is SUCCESS:
+            self.response = error  # it is what was wanted
+        return verdict
 
     def _report(self, outcome: str, reason: BaseException | None) -> None:
         session, type_, name = self._session, self.type, self.name
@@ -414,10 +386,3 @@ def _length_of(response: Any) -> int:
         return len(response)
     except Exception:  # noqa: BLE001  a foreign __len__ may raise anything; then it has none
         return 0
-
-
-def _as_timeout(error: gevent.Timeout) -> CallTimeout:
-    # gevent's own repr holds an address, which would make every timeout a row of its own
-    if error.seconds is None:
-        return CallTimeout("timed out")
-    return CallTimeout(f"timed out after {error.seconds:g} s")

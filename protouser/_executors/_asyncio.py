@@ -18,12 +18,13 @@ from typing import Any
 import gevent
 from gevent import GreenletExit
 
-from protouser._call import STOPPED, now
+from protouser._call import now
 from protouser._errors import ConfigurationError
 from protouser._executors._bridge import leave_thread
 from protouser._executors._job import Job, NativeExecutor
 from protouser._executors._loop import NativeLoop
 from protouser._executors._native import ThreadLocal, forget_in_child, start_thread
+from protouser._outcome import STOPPED
 
 __all__ = ["AsyncioExecutor"]
 

@@ -14,11 +14,12 @@ from typing import Generic, Protocol, TypeVar
 
 import gevent
 
-from protouser._call import STOPPED, now
+from protouser._call import now
 from protouser._errors import ConfigurationError
 from protouser._executors._bridge import leave_thread
 from protouser._executors._job import Job, NativeExecutor, Outcome
 from protouser._executors._native import NativeQueue, forget_in_child, start_thread
+from protouser._outcome import STOPPED
 
 __all__ = ["Crew", "PinnedExecutor", "ThreadExecutor", "Work"]
 
