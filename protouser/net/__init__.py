@@ -1,9 +1,11 @@
 """Sockets for adapters: connect within a time limit, then bytes by callback in gevent's hub."""
 
 from protouser.net._datagram import DatagramReceiver, DatagramSocket, open_datagram
-from protouser.net._dial import Deadline, RawSocket, dial, dial_unix
+from protouser.net._deadline import Deadline
+from protouser.net._dial import RawSocket, dial, dial_unix
 from protouser.net._hubsocket import HubSocket, Receiver
 from protouser.net._open import open_socket, open_unix_socket
+from protouser.net._options import SocketOptions
 from protouser.net._stream import open_stream
 from protouser.net._tls import TlsOptions, TlsSession, TlsSocket, shake_hands
 
@@ -14,6 +16,7 @@ __all__ = [
     "HubSocket",
     "RawSocket",
     "Receiver",
+    "SocketOptions",
     "TlsOptions",
     "TlsSession",
     "TlsSocket",

@@ -27,7 +27,10 @@ from greenlet import getcurrent
 from protouser._call import now
 from protouser._errors import CallTimeout, ConfigurationError, ConnectFailed, ConnectionLost
 from protouser._waiting import Waiter
-from protouser.net._dial import Deadline, Mark, RawSocket, ignore, resolve
+from protouser.net._deadline import Deadline, Mark, ignore
+from protouser.net._dial import DEFAULTS, RawSocket
+from protouser.net._options import SocketOptions
+from protouser.net._resolve import resolve
 
 __all__ = ["DatagramReceiver", "DatagramSocket", "open_datagram"]
 
@@ -46,7 +49,7 @@ _REMEDIES = {
     errno.ECONNREFUSED: "is the server running there?",
     errno.ENETUNREACH: "check the address and the route to it",
     errno.EHOSTUNREACH: "check the address and the route to it",
-    errno.EACCES: "is it a broadcast address? Those are not supported",
+    errno.EACCES: "where it is a broadcast address, say broadcast=True",
     errno.EPERM: "does a firewall of this machine forbid it?",
     errno.ENOBUFS: "this machine sends more than its network takes; send less",
     errno.EMFILE: "raise the limit of open files with ulimit -n",
@@ -77,6 +80,7 @@ class DatagramSocket:
         address: as ``getaddrinfo`` names it.
         receiver: where datagrams and refusals go.
         peer: how messages name the server.
+        options: how the socket is set up.
 
     Attributes:
         closed: nothing can be sent, and nothing is read any more.
@@ -85,13 +89,22 @@ class DatagramSocket:
         ConnectFailed: there is no way to that address from here.
     """
 
-    def __init__(self, family: int, address: Any, receiver: DatagramReceiver, *, peer: str) -> None:
+    def __init__(
+        self,
+        family: int,
+        address: Any,
+        receiver: DatagramReceiver,
+        *,
+        peer: str,
+        options: SocketOptions = DEFAULTS,
+    ) -> None:
         self.peer = peer
         self.closed = False
         self._place = family, address
+        self._options = options
         self._receiver = receiver
         self._hub = get_hub()
-        self._sock = _connected(family, address, peer)
+        self._sock = _connected(family, address, peer, options)
         self._recv = self._sock.recv
         self._try_send = self._sock.send
         self._on_datagram = receiver.on_datagram
@@ -127,7 +140,7 @@ class DatagramSocket:
 
     def renewed(self) -> DatagramSocket:
         """Another socket to the same address, with a local port of its own."""
-        return DatagramSocket(*self._place, self._receiver, peer=self.peer)
+        return DatagramSocket(*self._place, self._receiver, peer=self.peer, options=self._options)
 
     def retire(self) -> None:
         """Read and send no more, but keep the local port, so that nobody else gets what comes."""
@@ -218,13 +231,14 @@ def open_datagram(
     timeout: float | None,
     peer: str = "",
     mark: Mark = ignore,
+    options: SocketOptions = DEFAULTS,
 ) -> DatagramSocket:
     """A socket for datagrams to ``host``, which is looked up within ``timeout`` seconds.
 
     Nothing is sent, so whether somebody listens there shows with the first datagram only. Of the
     addresses of a name those of IPv4 come first: unlike a connection, a datagram that nobody wants
-    cannot be tried at the next one. Marks the phase ``dns``; ``peer`` is how messages name the
-    server.
+    cannot be tried at the next one. Marks the phase ``dns`` where a look-up was waited for;
+    ``peer`` is how messages name the server.
 
     Raises:
         ConnectFailed: the name was not resolved in time, or no address of it can be reached.
@@ -232,35 +246,41 @@ def open_datagram(
     if not 0 < port < 65536:
         raise ConfigurationError(f"port {port} of {host!r} is not between 1 and 65535")
     peer = peer or f"udp://{host}:{port}"
-    addresses = resolve(host, port, Deadline(timeout), peer)
-    mark("dns")
-    return _first_usable(sorted(addresses, key=_is_ipv6), receiver, peer)
+    addresses = resolve(host, port, Deadline(timeout), peer, ttl=options.dns_ttl, mark=mark)
+    return _first_usable(sorted(addresses, key=_is_ipv6), receiver, peer, options)
 
 
 def _first_usable(
-    addresses: Sequence[tuple[int, Any]], receiver: DatagramReceiver, peer: str
+    addresses: Sequence[tuple[int, Any]],
+    receiver: DatagramReceiver,
+    peer: str,
+    options: SocketOptions,
 ) -> DatagramSocket:
     *others, last = addresses
     for family, address in others:
         try:
-            return DatagramSocket(family, address, receiver, peer=peer)
+            return DatagramSocket(family, address, receiver, peer=peer, options=options)
         except ConnectFailed:
             continue
-    return DatagramSocket(*last, receiver, peer=peer)
+    return DatagramSocket(*last, receiver, peer=peer, options=options)
 
 
 def _is_ipv6(found: tuple[int, Any]) -> bool:
     return found[0] != socket.AF_INET
 
 
-def _connected(family: int, address: Any, peer: str) -> RawSocket:
+def _connected(family: int, address: Any, peer: str, options: SocketOptions) -> RawSocket:
     try:
         sock = RawSocket(family, socket.SOCK_DGRAM)
     except OSError as error:
         raise _unreachable(peer, error) from error
     try:
         sock.setblocking(False)
+        options.prepare(sock, peer)
         sock.connect(address)
+    except ConnectFailed:
+        sock.close()
+        raise
     except OSError as error:
         sock.close()
         raise _unreachable(peer, error) from error

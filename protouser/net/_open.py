@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from protouser.net._dial import Deadline, Mark, RawSocket, dial, dial_unix, ignore
+from protouser.net._deadline import Deadline, Mark, ignore
+from protouser.net._dial import DEFAULTS, RawSocket, dial, dial_unix
 from protouser.net._hubsocket import HubSocket, Receiver
+from protouser.net._options import SocketOptions
 from protouser.net._tls import TlsOptions, TlsSocket, shake_hands
 
 __all__ = ["open_socket", "open_unix_socket"]
@@ -18,10 +20,12 @@ def open_socket(
     tls: TlsOptions | None = None,
     peer: str = "",
     mark: Mark = ignore,
+    options: SocketOptions = DEFAULTS,
 ) -> HubSocket:
     """Connect to ``host`` and have ``receiver`` called with what arrives; with TLS if ``tls`` says.
 
-    Marks the phases ``dns``, ``tcp`` and ``tls``. ``peer`` is how messages name the server.
+    Marks the phases ``dns`` where a look-up was waited for, ``tcp`` and ``tls``. ``peer`` is how
+    messages name the server.
 
     Raises:
         ConnectFailed: no connection, or no trusted one, within ``timeout`` seconds.
@@ -31,14 +35,19 @@ def open_socket(
     if tls is not None:
         tls.context()  # what is wrong with a file is said before anything is sent
     peer = peer or f"{'tcp' if tls is None else 'tls'}://{host}:{port}"
-    sock = dial(host, port, timeout=deadline, peer=peer, mark=mark)
+    sock = dial(host, port, timeout=deadline, peer=peer, mark=mark, options=options)
     if tls is None:
         return HubSocket(sock, receiver, peer=peer)
     return _secured(sock, receiver, tls, host, deadline, peer, mark)
 
 
 def open_unix_socket(
-    receiver: Receiver, path: str, *, timeout: float | None, mark: Mark = ignore
+    receiver: Receiver,
+    path: str,
+    *,
+    timeout: float | None,
+    mark: Mark = ignore,
+    options: SocketOptions = DEFAULTS,
 ) -> HubSocket:
     """Connect to a Unix domain socket and have ``receiver`` called with what arrives.
 
@@ -46,7 +55,8 @@ def open_unix_socket(
         ConnectFailed: no connection within ``timeout`` seconds.
     """
     peer = f"unix://{path}"
-    return HubSocket(dial_unix(path, timeout=timeout, peer=peer, mark=mark), receiver, peer=peer)
+    sock = dial_unix(path, timeout=timeout, peer=peer, mark=mark, options=options)
+    return HubSocket(sock, receiver, peer=peer)
 
 
 def _secured(

@@ -7,7 +7,9 @@ import socket
 import gevent
 import gevent.socket
 
-from protouser.net._dial import Deadline, Mark, dial, ignore
+from protouser.net._deadline import Deadline, Mark, ignore
+from protouser.net._dial import DEFAULTS, dial
+from protouser.net._options import SocketOptions
 from protouser.net._tls import (
     TlsOptions,
     handshake_failure,
@@ -26,11 +28,12 @@ def open_stream(
     tls: TlsOptions | None = None,
     peer: str = "",
     mark: Mark = ignore,
+    options: SocketOptions = DEFAULTS,
 ) -> socket.socket:
     """Connect, make the TLS handshake where asked for, and return a socket without a time limit.
 
-    The socket has the interface of Python's and waits through gevent. Marks the phases ``dns``,
-    ``tcp`` and ``tls``. ``peer`` is how messages name the server.
+    The socket has the interface of Python's and waits through gevent. Marks the phases ``dns``
+    where a look-up was waited for, ``tcp`` and ``tls``. ``peer`` is how messages name the server.
 
     Raises:
         ConnectFailed: not connected, or no handshake, within ``timeout`` seconds.
@@ -39,7 +42,7 @@ def open_stream(
     if tls is not None:
         tls.context()  # what is wrong with a file is said before anything is sent
     deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
-    raw = dial(host, port, timeout=deadline, peer=peer, mark=mark)
+    raw = dial(host, port, timeout=deadline, peer=peer, mark=mark, options=options)
     sock: socket.socket = gevent.socket.socket(raw.family, raw.type, raw.proto, fileno=raw.detach())
     try:
         sock.settimeout(None)

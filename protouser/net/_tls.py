@@ -15,7 +15,8 @@ from typing import Any, ClassVar, NoReturn, Self
 
 from protouser._call import now
 from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost
-from protouser.net._dial import Deadline, RawSocket, wait_readable, wait_writable
+from protouser.net._deadline import Deadline
+from protouser.net._dial import RawSocket, wait_readable, wait_writable
 from protouser.net._hubsocket import CHUNK, HubSocket, Receiver
 
 __all__ = [

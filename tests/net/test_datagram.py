@@ -132,7 +132,7 @@ def test_a_name_is_looked_up_and_marked(listening, peer):
 def test_addresses_of_ipv4_come_first(monkeypatch, listening, peer):
     address = peer.getsockname()
     found = [(socket.AF_INET6, ("::1", address[1], 0, 0)), (socket.AF_INET, address)]
-    monkeypatch.setattr(module, "resolve", lambda *_: found)
+    monkeypatch.setattr(module, "resolve", lambda *_, **__: found)
     opened = open_datagram(listening, "both.test", address[1], timeout=SOON)
     there_and_back(opened, peer)
     opened.close()
@@ -141,7 +141,7 @@ def test_addresses_of_ipv4_come_first(monkeypatch, listening, peer):
 def test_an_address_without_a_way_to_it_leaves_the_next(monkeypatch, listening, peer):
     address = peer.getsockname()
     found = [(socket.AF_INET, ("255.255.255.255", 9)), (socket.AF_INET, address)]
-    monkeypatch.setattr(module, "resolve", lambda *_: found)
+    monkeypatch.setattr(module, "resolve", lambda *_, **__: found)
     opened = open_datagram(listening, "two.test", address[1], timeout=SOON)
     there_and_back(opened, peer)
     opened.close()
@@ -151,7 +151,10 @@ def test_an_address_without_a_way_to_it_leaves_the_next(monkeypatch, listening, 
     ("host", "reason"),
     [
         ("nosuch.invalid", r"cannot resolve host 'nosuch\.invalid': .*; check the name"),
-        ("255.255.255.255", r"cannot reach udp://255\.255\.255\.255:7: permission denied; is it a"),
+        (
+            "255.255.255.255",
+            r"cannot reach udp://255\.255\.255\.255:7: permission denied; where",
+        ),
     ],
 )
 def test_a_host_that_cannot_be_reached_is_named(listening, host, reason):

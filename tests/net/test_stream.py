@@ -27,7 +27,7 @@ def test_a_plain_socket_is_connected_and_has_no_time_limit():
     ):
         assert exchange(sock) == b"hello\n"
         assert sock.gettimeout() is None
-    assert marks == ["dns", "tcp"]
+    assert marks == ["tcp"]
 
 
 def test_with_tls_the_handshake_is_done(certificates):
@@ -38,7 +38,7 @@ def test_with_tls_the_handshake_is_done(certificates):
         with open_stream(*address, timeout=SOON, tls=tls, mark=marks.append) as sock:
             assert exchange(sock) == b"hello\n"
             assert sock.gettimeout() is None
-    assert marks == ["dns", "tcp", "tls"]
+    assert marks == ["tcp", "tls"]
 
 
 def test_while_one_waits_others_run():

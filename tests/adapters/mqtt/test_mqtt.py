@@ -112,7 +112,7 @@ def test_connecting_is_a_row_with_its_phases(mosquitto, client_of, environment):
     client_of(mosquitto.tls_url, ca_file=mosquitto.ca_file)
     figures = attach(environment).own_figures()
     series = {key[2] for key in figures.timed if key[1] == "connect"}
-    assert series == {"service", "dns", "tcp", "tls", "connack"}
+    assert series == {"service", "tcp", "tls", "connack"}
 
 
 def test_what_a_broker_of_mqtt_5_says_to_a_message_without_subscribers(mosquitto, client_of):

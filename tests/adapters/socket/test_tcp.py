@@ -61,7 +61,7 @@ def test_connecting_is_a_row_of_its_own_with_its_phases(server, environment, rep
         pass
     assert rows(reports) == [("tcp", "connect", None)]
     figures = attach(environment).own_figures()
-    assert {key[2] for key in figures.timed} == {"service", "dns", "tcp"}
+    assert {key[2] for key in figures.timed} == {"service", "tcp"}
 
 
 def test_the_measured_interval_ends_when_the_bytes_arrive(environment, reports):
@@ -210,7 +210,7 @@ def test_tls_with_its_own_phase(environment, reports, tmp_path):
     ):
         assert client.request(b"x" * 100_000) == b"x" * 100_000
     assert [row[:2] for row in rows(reports)] == [("tcp", "connect"), ("tcp", "request")]
-    assert {key[2] for key in attach(environment).own_figures().timed} >= {"dns", "tcp", "tls"}
+    assert {key[2] for key in attach(environment).own_figures().timed} >= {"tcp", "tls"}
 
 
 def test_closing_ends_the_connection_at_once_and_twice_is_harmless(server, environment):

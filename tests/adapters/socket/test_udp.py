@@ -44,7 +44,7 @@ def test_connecting_is_one_row_and_sends_nothing(server, udp_client_of, environm
     udp_client_of(server.url)
     assert rows(reports) == [("udp", "connect", None)]
     figures = attach(environment).own_figures()
-    assert {key[2] for key in figures.timed} == {"service", "dns"}
+    assert {key[2] for key in figures.timed} == {"service"}
     assert server.received() == before
 
 

@@ -222,7 +222,7 @@ def test_a_name_that_does_not_resolve(client_of, reports):
 
 
 def test_a_resolver_that_hangs(client_of, reports, monkeypatch):
-    monkeypatch.setattr("protouser.net._dial._look_up", lambda host, port: gevent.sleep(SOON))
+    monkeypatch.setattr("protouser.net._resolve._look_up", lambda host, port: gevent.sleep(SOON))
     with pytest.raises(ConnectFailed):
         client_of("udp://slow.test:7000", connect_timeout=0.05)
     reason = (
@@ -235,7 +235,7 @@ def test_a_broadcast_address(client_of, reports):
     url = "udp://255.255.255.255:7000"
     with pytest.raises(ConnectFailed):
         client_of(url)
-    reason = "permission denied; is it a broadcast address? Those are not supported"
+    reason = "permission denied; where it is a broadcast address, say broadcast=True"
     assert failures(reports) == [("connect", f"cannot reach {url}: {reason}")]
 
 

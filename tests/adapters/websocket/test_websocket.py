@@ -96,7 +96,7 @@ def test_connecting_is_a_row_of_its_own_with_its_phases(
         **({"ca_file": str(certificates / "ca.pem")} if scheme == "wss" else {}),
     )
     assert rows(reports) == [("ws", "connect", None)]
-    phases = {"service", "dns", "tcp", "upgrade"} | ({"tls"} if scheme == "wss" else set())
+    phases = {"service", "tcp", "upgrade"} | ({"tls"} if scheme == "wss" else set())
     assert {key[2] for key in attach(environment).own_figures().timed} == phases
 
 
