@@ -23,6 +23,7 @@ from protouser._final import FinalFigures
 from protouser._options import Option, add_options
 from protouser._session import Session
 from protouser._summary import log_summary
+from protouser._ticker import Ticker
 
 __all__ = ["OPTIONS", "attach"]
 
@@ -47,10 +48,11 @@ def attach(environment: Environment) -> Session:
 
 def _listen(session: Session, environment: Environment) -> None:
     final = FinalFigures(session, environment)
+    ticker = Ticker(session)
     events = environment.events
-    events.test_start.add_listener(lambda environment, **_: _started(session, final))
+    events.test_start.add_listener(lambda environment, **_: _started(environment, final, ticker))
     events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
-    events.test_stop.add_listener(lambda environment, **_: _stopped(session))
+    events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))
     final.listen()  # after the listener above: closing may still report calls
     events.reset_stats.add_listener(lambda **_: final.reset())
     if environment.reset_stats:
@@ -59,12 +61,14 @@ def _listen(session: Session, environment: Environment) -> None:
         events.quit.add_listener(lambda exit_code, **_: log_summary(session))
 
 
-def _started(session: Session, final: FinalFigures) -> None:
+def _started(environment: Environment, final: FinalFigures, ticker: Ticker) -> None:
     # Locust asks for it when a test stops; the first time in a process it reads source files for
     # about 90 ms, in which every call still running would look slow. So the first time is now.
     inspect.stack()
-    session.reset()
+    final.session.reset()
     final.register()
+    if environment.runner is not None:  # run_single_user starts a test and never stops it
+        ticker.start()
 
 
 def _stopping(session: Session) -> None:
@@ -74,8 +78,9 @@ def _stopping(session: Session) -> None:
     gevent.sleep(0)
 
 
-def _stopped(session: Session) -> None:
+def _stopped(session: Session, ticker: Ticker) -> None:
     session.ended = now()
+    ticker.stop()
     session.close()
 
 

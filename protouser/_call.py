@@ -26,7 +26,6 @@ from gevent.monkey import get_original
 from protouser._checks import Check
 from protouser._errors import CallSkipped, ProtouserError
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, SERVICE, SKIPPED, SUCCESS
-from protouser._histogram import Histogram
 from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
 from protouser._steering import steers_locust
 
@@ -346,10 +345,10 @@ class Call:
         if self._one_way and outcome is SUCCESS:
             session.figures.count(type_, name, ONE_WAY)
         else:
-            timed = session.figures.timed
-            histogram = timed.get((type_, name, SERVICE, outcome))
+            key = (type_, name, SERVICE, outcome)
+            histogram = session.figures.timed.get(key)
             if histogram is None:
-                histogram = timed[type_, name, SERVICE, outcome] = Histogram()
+                histogram = session.figures.histogram(key)
             histogram.record(seconds * 1e9)
         if self._spent is not None:
             for series, spent in self._spent:

@@ -30,6 +30,7 @@ import gevent
 from gevent.event import Event
 
 from protouser._figures import Figures
+from protouser._report import Clocks, Report
 from protouser._session import Session
 
 __all__ = ["FinalFigures"]
@@ -53,6 +54,7 @@ class FinalFigures:
         self._all_in = Event()
         self._finished: set[str] = set()
         self._seen: set[str] = set()
+        self._clocks = Clocks()
         self._registered = False
 
     def listen(self) -> None:
@@ -68,7 +70,9 @@ class FinalFigures:
     def register(self) -> None:
         """Take part in the messages between master and workers; and forget the last test's."""
         self._finished.clear()
+        self._clocks = Clocks()
         runner = self.environment.runner
+        self.session.reports = isinstance(runner, WorkerRunner)
         self._seen = set(runner.clients) if isinstance(runner, MasterRunner) else set()
         if self._registered or runner is None:
             return
@@ -92,11 +96,16 @@ class FinalFigures:
         self._seen.add(client_id)
         if client_id in self._finished or _FIELD not in data:
             return
-        figures = self.session.by_worker.setdefault(client_id, Figures())
-        figures.merge(Figures.from_wire(data[_FIELD]))
+        session, report = self.session, Report.from_wire(data[_FIELD])
+        figures = session.by_worker.setdefault(client_id, Figures(session.names))
+        for _, slice_ in report.slices:
+            figures.merge(slice_)
+            gevent.sleep(0)  # a worker with many names takes the master a while
+        self._clocks.place(client_id, report, session.began, session.timeline)
 
     def _at_the_end(self, environment: Environment, **_event: Any) -> None:
         gevent.sleep(0)  # calls that ended in native threads report in greenlets of their own
+        self.session.cut()
         runner = environment.runner
         if isinstance(runner, WorkerRunner):
             self._send(runner)
@@ -126,7 +135,10 @@ class FinalFigures:
         runner.send_message(_FINAL, self.session.own_figures().to_wire())
 
     def _take_final_figures(self, environment: Environment, msg: Any, **_event: Any) -> None:
-        self.session.by_worker[msg.node_id] = Figures.from_wire(msg.data)
+        figures = Figures(self.session.names)
+        figures.merge(Figures.from_wire(msg.data))
+        self.session.by_worker[msg.node_id] = figures
+        self._clocks.forget(msg.node_id)
         self._finished.add(msg.node_id)
         self._awaited.discard(msg.node_id)
         if not self._awaited:

@@ -20,6 +20,9 @@ from protouser._call import Call, get_thread_ident, now
 from protouser._errors import ProtouserError
 from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
 from protouser._figures import Figures
+from protouser._names import Names
+from protouser._report import Report
+from protouser._timeline import Note, Timeline
 from protouser._watchdog import Block, Watchdog, debugger_attached
 
 __all__ = ["Session"]
@@ -35,10 +38,14 @@ class Session:
     """One environment's measuring: where calls report to, and what they need of the process.
 
     Attributes:
-        figures: what was measured here and not yet sent to a master.
-        sent: what was measured here and sent to a master.
+        figures: what was measured here in the present second.
+        kept: what was measured here in the seconds before.
+        timeline: everything that was measured here, or on all workers, by the second; not on a
+            worker, whose slices go to its master.
+        reports: whether slices are kept for a master.
         by_worker: what each worker sent, by its client id.
         missing: workers whose last figures did not arrive.
+        each_second: called once per second of a test; what raises is logged once.
     """
 
     def __init__(self, environment: Environment | None = None) -> None:
@@ -47,6 +54,8 @@ class Session:
         self.fire: Callable[..., None] = _tell_nobody
         if environment is not None:
             self.fire = environment.events.request.fire
+        self.reports = False
+        self.each_second: list[Callable[[], object]] = []
         self.reset()
         self._bridge = Bridge.of_hub()
         self._logged: set[tuple[str, str, int]] = set()
@@ -65,28 +74,52 @@ class Session:
 
     def reset(self) -> None:
         """Forget every figure, as Locust does when a test starts."""
-        self.figures = Figures()
-        self.sent = Figures()
+        self.names = Names()
+        self.figures = Figures(self.names)
+        self.kept = Figures(self.names)
+        self.timeline = Timeline()
         self.by_worker: dict[str, Figures] = {}
         self.missing: list[str] = []
         self.began = now()
         self.ended: float | None = None
+        self._second = 0
+        self._unsent = Report(self.began)
 
     @property
     def seconds(self) -> float:
         """How long the test has run, or ran."""
         return (self.ended or now()) - self.began
 
-    def take_new(self) -> Figures:
-        """The figures since the last time, which from now on count as sent."""
-        new, self.figures = self.figures, Figures()
-        self.sent.merge(new)
-        return new
+    def cut(self) -> None:
+        """End the present slice: what is measured from now on belongs to the second of now."""
+        second, self._second = self._second, int(self.seconds)
+        if not self.figures:
+            return
+        figures, self.figures = self.figures, Figures(self.names)
+        self.kept.merge(figures)
+        if self.reports:
+            self._unsent.slices.append((second, figures))
+        else:
+            self.timeline.add(second, figures)
+
+    def take_new(self) -> Report:
+        """What a master is to be told since the last time."""
+        self.cut()
+        report, self._unsent = self._unsent, Report(self.began)
+        return report
+
+    def note(self, kind: str, text: str) -> None:
+        """Note something about this moment of the test."""
+        note = Note(self.seconds, kind, text)
+        if self.reports:
+            self._unsent.notes.append(note)
+        else:
+            self.timeline.note(note)
 
     def own_figures(self) -> Figures:
         """Everything measured in this process."""
-        figures = Figures()
-        figures.merge(self.sent)
+        figures = Figures(self.names)
+        figures.merge(self.kept)
         figures.merge(self.figures)
         return figures
 

@@ -1,6 +1,7 @@
 """Histograms and figures: right to 0.4 %, exact where they say so, and merging in any order."""
 
 import math
+import random
 
 import msgpack
 import pytest
@@ -73,6 +74,41 @@ def test_an_empty_histogram_survives_the_wire_and_merges_as_nothing():
     assert empty.mean == 0
     empty.merge(histogram_of([7]))
     assert (empty.minimum, empty.maximum, empty.count) == (7, 7, 1)
+
+
+@given(durations, durations)
+def test_packed_counts_are_added_to_others_within_the_error(first, second):
+    together = histogram_of(first)
+    together.add_packed(histogram_of(second).pack())
+    assert together.buckets == histogram_of(first + second).buckets
+    values = first + second
+    assert together.minimum == pytest.approx(min(values), rel=0.004)
+    assert together.maximum == pytest.approx(max(values), rel=0.004)
+    assert together.mean == pytest.approx(sum(values) / len(values), rel=0.004)
+
+
+def test_eight_workers_with_25_000_samples_each_are_as_right_as_one():
+    """Most calls take 0.35 ms, and 1.5 % of them up to 250 ms."""
+    chance = random.Random(8)
+    samples = [
+        [
+            chance.uniform(1e6, 250e6)
+            if chance.random() < 0.015
+            else chance.lognormvariate(12.8, 0.5)
+            for _ in range(25_000)
+        ]
+        for _ in range(8)
+    ]
+    merged = Histogram()
+    for values in samples:
+        merged.merge(
+            Histogram.from_wire(msgpack.unpackb(msgpack.packb(histogram_of(values).to_wire())))
+        )
+    exact = sorted(value for values in samples for value in values)
+    assert merged.count == 200_000
+    for share in (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.0):
+        expected = exact[math.ceil(200_000 * share) - 1]
+        assert merged.percentile(share) == pytest.approx(expected, rel=0.004)
 
 
 def test_memory_is_bounded_by_the_range_not_by_the_number_of_values():
