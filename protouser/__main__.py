@@ -1,4 +1,4 @@
-"""The ``protouser`` command: what is installed, and a demonstration."""
+"""The ``protouser`` command: what is installed, an examination, and a demonstration."""
 
 from __future__ import annotations
 
@@ -39,8 +39,24 @@ def _parser() -> argparse.ArgumentParser:
         description="Every registered URL scheme, who provides it, and whether it loads.",
     )
     listing.set_defaults(run=_list_adapters)
+    _add_doctor(commands)
     _add_demo(commands)
     return parser
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from protouser.doctor import add_arguments, run
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="look for what would make a run fail, or its figures wrong, before it starts",
+        description="Examine this machine and what is installed; with a locustfile also what its"
+        " import opens, what is known to block, and whether its hosts answer. With --try it runs"
+        " one user of each class for a moment, under a watchdog.",
+        epilog="The exit code is 1 if a problem was found.",
+    )
+    add_arguments(doctor)
+    doctor.set_defaults(run=run)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

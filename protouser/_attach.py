@@ -8,11 +8,13 @@ environments in one process, and use as a library, keep apart.
 from __future__ import annotations
 
 import locust
+from locust import User
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, Final
 
 import gevent
@@ -25,7 +27,7 @@ from protouser._session import Session
 from protouser._summary import log_summary
 from protouser._ticker import Ticker
 
-__all__ = ["OPTIONS", "attach"]
+__all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
 
 #: Everything that ``locust`` understands besides its own options, in the order of ``--help``.
 OPTIONS: Final[tuple[Option, ...]] = ()
@@ -94,15 +96,19 @@ def _on_init(environment: Environment, **_event: Any) -> None:
 
 
 def check_hosts(environment: Environment) -> None:
-    """Read every host once before the load starts.
+    """Read every host once before the load starts; raises as ``check_hosts_of`` does."""
+    check_hosts_of(environment.user_classes, environment.host)
+
+
+def check_hosts_of(user_classes: Sequence[type[User]], given: str | None) -> None:
+    """Read the hosts of these classes, with ``--host`` as it was given.
 
     Raises:
         ConfigurationError: a host is malformed, nobody owns its scheme, or ``--host`` is for none
             of the user classes.
     """
-    given = environment.host
-    ours: list[Any] = [kind for kind in environment.user_classes if hasattr(kind, "check_host")]
-    all_ours = len(ours) == len(environment.user_classes)
+    ours: list[Any] = [kind for kind in user_classes if hasattr(kind, "check_host")]
+    all_ours = len(ours) == len(user_classes)
     if given and all_ours and not any(kind.accepts_host(given) for kind in ours):
         names = ", ".join(kind.__name__ for kind in ours)
         raise ConfigurationError(

@@ -1,0 +1,80 @@
+"""Whether somebody answers where the users are going to connect."""
+
+from __future__ import annotations
+
+from locust import User
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import gevent
+
+from protouser._call import now
+from protouser._errors import ConfigurationError, ProtouserError
+from protouser._summary import duration
+from protouser._url import Url
+from protouser._user import ProtocolUser
+from protouser.doctor._finding import FINE, NOTE, PROBLEM, Finding
+from protouser.net import dial
+
+__all__ = ["hosts"]
+
+_PATIENCE: Final = 5.0
+_HTTP_PORTS: Final = {"http": 80, "https": 443}
+
+
+def hosts(user_classes: Sequence[type[User]], given: str | None) -> Iterator[Finding]:
+    """Connect once for each user class, as its first user would, and close again."""
+    for user_class in user_classes:
+        yield _examine(user_class, given)
+
+
+def _examine(user_class: type[User], given: str | None) -> Finding:
+    name = user_class.__name__
+    began = now()
+    try:
+        with gevent.Timeout(_PATIENCE + 1):
+            place = _reach(user_class, given)
+    except gevent.Timeout:
+        return Finding(PROBLEM, "hosts", f"{name}: no answer in time", "is the server well?")
+    except (ProtouserError, OSError) as error:
+        remedy = "" if ";" in str(error) else "start the server, or mend the host"
+        return Finding(PROBLEM, "hosts", f"{name}: {error}", remedy)
+    if place is None:
+        text = f"{name} connects by itself, or has no host: not tried"
+        return Finding(NOTE, "hosts", text, "--try 3 runs its tasks for 3 s")
+    return Finding(FINE, "hosts", f"{name}: {place} answers ({duration((now() - began) * 1e9)})")
+
+
+def _reach(user_class: type[User], given: str | None) -> str | None:
+    """Connect and close; where that was, or None where nobody but the class knows how."""
+    if issubclass(user_class, ProtocolUser):
+        user_class.check_host(given)
+        host: Any = given if given and user_class.accepts_host(given) else user_class.host
+        if user_class.connect is ProtocolUser.connect and user_class._opens(host, given):
+            return _open(user_class, host)
+        if user_class.connect is not ProtocolUser.connect:
+            return None
+    host = given or user_class.host
+    return _dial(str(host)) if host else None
+
+
+def _open(user_class: type[ProtocolUser], host: str) -> str:
+    client_class = user_class._class_for(host)
+    names = client_class.option_names
+    options = {name: getattr(user_class, name) for name in names if hasattr(user_class, name)}
+    with client_class(host, **{**options, "timeout": _PATIENCE}) as client:
+        client.open()
+        return str(client.url)
+
+
+def _dial(host: str) -> str | None:
+    try:
+        url = Url.parse(host)
+    except ConfigurationError:
+        return None  # of a User that is not ours: its host may be anything
+    port = url.port or _HTTP_PORTS.get(url.scheme)
+    if port is None:
+        return None
+    dial(url.host, port, timeout=_PATIENCE, peer=str(url)).close()
+    return str(url)

@@ -1,0 +1,158 @@
+"""The command: examine, print every finding as it comes, and say by the exit code how it is."""
+
+from __future__ import annotations
+
+from locust import User
+from locust.util.load_locustfile import load_locustfile
+
+import argparse
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from protouser._attach import check_hosts_of
+from protouser._errors import ConfigurationError
+from protouser.doctor._blocking import blocking_libraries
+from protouser.doctor._environment import adapters_that_fail, patches, versions
+from protouser.doctor._finding import FINE, NOTE, PROBLEM, WARNING, Finding
+from protouser.doctor._forks import Opened, opened_by_import
+from protouser.doctor._hosts import hosts
+from protouser.doctor._trial import trial
+
+__all__ = ["add_arguments", "examine", "run"]
+
+_LEVEL_WIDTH: Final = max(map(len, (FINE, NOTE, WARNING, PROBLEM)))
+_SUBJECT_WIDTH: Final = 11
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("locustfile", nargs="?", type=Path, help="also examine this file")
+    parser.add_argument("-H", "--host", help="as locust's --host")
+    parser.add_argument("-u", "--users", type=int, default=1, help="how many are planned")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="worker processes that share them on this machine"
+    )
+    parser.add_argument(
+        "--no-connect", action="store_true", help="do not try whether the hosts can be reached"
+    )
+    parser.add_argument(
+        "--try",
+        dest="seconds",
+        type=float,
+        metavar="SECONDS",
+        help="run one user of each class for so long, against the real hosts",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examine and print; the exit code is 1 if a problem was found."""
+    found: list[Finding] = []
+    for finding in examine(
+        options.locustfile,
+        host=options.host,
+        users=options.users,
+        processes=options.processes,
+        connect=not options.no_connect,
+        seconds=options.seconds,
+    ):
+        found.append(finding)
+        _print(finding)
+    problems, warnings = (_count(found, level) for level in (PROBLEM, WARNING))
+    sys.stdout.write(f"\n{_number(problems, PROBLEM)}, {_number(warnings, WARNING)}\n")
+    return 1 if problems else 0
+
+
+def examine(
+    locustfile: Path | None = None,
+    *,
+    host: str | None = None,
+    users: int = 1,
+    processes: int = 1,
+    connect: bool = True,
+    seconds: float | None = None,
+) -> Iterator[Finding]:
+    """Look at the machine and, where given, at a locustfile; each finding as it is made.
+
+    Args:
+        locustfile: it is imported, as Locust would.
+        host: as ``--host``.
+        users: how many are planned.
+        processes: how many processes share them.
+        connect: try whether hosts can be reached.
+        seconds: run one user of each class for so long.
+    """
+    yield from versions()
+    yield from patches()
+    yield from adapters_that_fail()
+    if locustfile is None:
+        return
+    before = Opened.now()
+    try:
+        user_classes, variables = _imported(locustfile)
+    except Exception as error:  # noqa: BLE001  whatever the file raises
+        yield Finding(PROBLEM, "locustfile", _why(locustfile, error), "mend it")
+        return
+    yield from opened_by_import(before, Opened.now(), variables)
+    yield from blocking_libraries(locustfile, variables)
+    yield from _classes(locustfile, user_classes, host)
+    reachable = True
+    for finding in hosts(user_classes, host) if connect else ():
+        reachable = reachable and finding.level != PROBLEM
+        yield finding
+    if seconds and user_classes and reachable:
+        yield from trial(user_classes, host, seconds)
+
+
+def _imported(file: Path) -> tuple[list[type[User]], dict[str, Any]]:
+    if not file.is_file():
+        raise ConfigurationError("there is no such file")
+    classes, _shapes = load_locustfile(str(file.resolve()))
+    return list(classes.values()), vars(sys.modules[file.stem])
+
+
+def _classes(file: Path, user_classes: list[type[User]], host: str | None) -> Iterator[Finding]:
+    if not user_classes:
+        text = f"{file} has no user class that can run"
+        yield Finding(PROBLEM, "locustfile", text, "is abstract = True left in it?")
+        return
+    try:
+        check_hosts_of(user_classes, host)
+    except ConfigurationError as error:
+        yield Finding(PROBLEM, "locustfile", str(error), "mend the host")
+    for each in user_classes:
+        if not each.tasks:
+            text = f"{each.__name__} has no task"
+            yield Finding(PROBLEM, "locustfile", text, "mark one of its methods with @task")
+    names = ", ".join(each.__name__ for each in user_classes)
+    yield Finding(FINE, "locustfile", f"{file} has {names}")
+
+
+def _why(file: Path, error: Exception) -> str:
+    if isinstance(error, ConfigurationError):
+        return f"{file}: {error}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(file.resolve())
+    ]
+    place = f":{frames[-1].lineno}" if frames else ""
+    return f"{file}{place} cannot be imported: {type(error).__name__}: {error}"
+
+
+def _count(found: list[Finding], level: str) -> int:
+    return sum(1 for finding in found if finding.level == level)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+
+
+def _print(finding: Finding) -> None:
+    level, subject = finding.level.ljust(_LEVEL_WIDTH), finding.subject.ljust(_SUBJECT_WIDTH)
+    sys.stdout.write(f"{level}  {subject} {finding.text}\n")
+    if finding.remedy:
+        sys.stdout.write(f"{'':{_LEVEL_WIDTH}}  {'':{_SUBJECT_WIDTH}} -> {finding.remedy}\n")
+    sys.stdout.flush()
