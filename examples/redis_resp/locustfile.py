@@ -88,6 +88,9 @@ class Shopper(TcpUser):
         """A command and its reply; the row is the command's name."""
         return self.client.request(words, name=str(words[0]), check=check or is_no_error)
 
+    def on_start(self) -> None:
+        self.command("SET", "cart", b"empty")
+
     @task(4)
     def look(self) -> None:
         self.command("SET", "cart", b"two\r\nlines")
