@@ -19,12 +19,14 @@ from protouser._matchers import Matcher, contains, equals, field, regex
 from protouser._message_client import MessageClient
 from protouser._message_connection import Match, MessageConnection
 from protouser._registry import Adapter, adapters, open_client
+from protouser._request import Arguments, Request
 from protouser._timed import timed, unwrap
 from protouser._url import Url
 from protouser._user import ProtocolUser
 
 __all__ = [
     "Adapter",
+    "Arguments",
     "Call",
     "CallOptions",
     "CallSkipped",
@@ -41,6 +43,7 @@ __all__ = [
     "ProtocolClient",
     "ProtocolUser",
     "ProtouserError",
+    "Request",
     "Url",
     "adapters",
     "after_call",

@@ -27,6 +27,7 @@ from protouser._checks import Check
 from protouser._errors import CallSkipped, ProtouserError
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, SERVICE, SKIPPED, SUCCESS
 from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
+from protouser._request import Request
 from protouser._steering import steers_locust
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ class Call:
     Attributes:
         name: the row in Locust's table; a before-hook may change it.
         type: Locust's "Type" column.
-        request: what is sent, as far as the client says; a before-hook may change it.
+        request: what is about to be sent, for before-hooks to change: a ``Request`` of a client's
+            calls, the ``Arguments`` of one by ``timed``, else what ``measure`` was given.
         response: the result; set it and checks, hooks and listeners can see it.
         request_length: bytes sent, where known.
         response_length: bytes received; ``len(response)`` where it was not set.
+        one_way: the call has no answer: it is counted, and has no response time.
         context: merged over ``User.context()`` in the event.
         user: the ``ProtocolUser``, or None outside Locust.
         error: the exception that the call met, where it met one.
@@ -69,7 +72,6 @@ class Call:
         "_end",
         "_hooks",
         "_mode",
-        "_one_way",
         "_reported",
         "_session",
         "_spent",
@@ -78,6 +80,7 @@ class Call:
         "context",
         "error",
         "name",
+        "one_way",
         "request",
         "request_length",
         "response",
@@ -104,7 +107,7 @@ class Call:
         self.request = request
         self.context = context
         self._check = check
-        self._one_way = one_way
+        self.one_way = one_way
         self._hooks = None if user is None else user._hooks
         self.response: Any = None
         self.request_length: int | None = None
@@ -265,12 +268,20 @@ class Call:
 
     def _ask_hooks(self) -> None:
         assert self._hooks is not None
+        asked = self.request
         self._hooks.before(self)
+        if self.request is not asked and isinstance(asked, Request):
+            self._replace_payload(asked)
         if self._verdict is not None and self._verdict[0] is SKIPPED:
             skipped = self._verdict[1]
             self._start = self._end = now()
             self._settle(None)
             raise skipped if skipped else CallSkipped(self.name)
+
+    def _replace_payload(self, asked: Request) -> None:
+        """A hook that assigned a message to ``request`` meant what is sent, not how."""
+        if not isinstance(self.request, Request):
+            asked.payload, self.request = self.request, asked
 
     def _settle(self, error: BaseException | None) -> None:
         """Decide the outcome and report it, in the hub's thread; only the first time counts."""
@@ -342,7 +353,7 @@ class Call:
         start, end = self._start, self._end
         assert end is not None
         seconds = end - start
-        if self._one_way and outcome is SUCCESS:
+        if self.one_way and outcome is SUCCESS:
             session.figures.count(type_, name, ONE_WAY)
         else:
             key = (type_, name, SERVICE, outcome)
@@ -362,7 +373,7 @@ class Call:
         session.fire(
             request_type=type_,
             name=name,
-            response_time=None if self._one_way else seconds * 1000,
+            response_time=None if self.one_way else seconds * 1000,
             response_length=length,
             response=response,
             context=context or {},

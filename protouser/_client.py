@@ -22,6 +22,7 @@ from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost,
 from protouser._executors import Stamp
 from protouser._hooks import message_methods
 from protouser._measured import apply_stamp
+from protouser._request import Request
 from protouser._session import Session
 from protouser._url import Url
 from protouser._watchdog import debugger_attached
@@ -124,6 +125,10 @@ class ProtocolClient:
     def connect(self) -> None:
         """Open the connection; called inside a measured call named "connect"."""
 
+    def connect_request(self) -> Request:
+        """What the hooks of a "connect" see as ``call.request``, and ``connect`` reads again."""
+        return Request(None, self.timeout)
+
     def open(self) -> Self:
         """Connect, as a row "connect" of this protocol; what a failed attempt opened is closed.
 
@@ -132,7 +137,7 @@ class ProtocolClient:
         """
         if self.user is not None:
             self.user._clients[self] = None
-        self.connecting = self.measure("connect")
+        self.connecting = self.measure("connect", request=self.connect_request())
         resources = self.resources
         try:
             with self.connecting:

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from protouser._call import Call, now
 from protouser._inbox import Expected
-from protouser._message_connection import Match, MessageConnection
+from protouser._message_connection import MessageConnection
+from protouser._request import Request
 
 __all__ = ["Expectation"]
 
@@ -28,16 +29,17 @@ class Expectation:
         self,
         call: Call,
         connection: MessageConnection[Any],
-        match: Match | None,
-        timeout: float | None,
     ) -> None:
         self._connection = connection
-        self._timeout = timeout
         self._waited = False
         self._call = call.begin()
         self._since = now()
+        request: Request = call.request  # as the hooks have left it
+        self._timeout = request.timeout
         try:
-            self._expected: Expected[Any] = connection.inbox.expect(match=match, after=self._since)
+            self._expected: Expected[Any] = connection.inbox.expect(
+                match=request.match, after=self._since
+            )
         except BaseException as error:
             self._fail(error)
             raise

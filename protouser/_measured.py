@@ -18,6 +18,7 @@ from protouser._call import Call
 from protouser._checks import Check
 from protouser._errors import CallSkipped
 from protouser._executors import Executor, Stamp
+from protouser._request import Arguments
 from protouser._stream import AsyncStream, Steps, Stream, async_step, step
 
 if TYPE_CHECKING:
@@ -76,23 +77,31 @@ class MeasuredFunctions:
 
         return run
 
-    def _call(self, row: str, check: Check | None) -> Call:
+    def _call(
+        self, row: str, check: Check | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call:
         user = self.user
-        return Call(user._session, user._call_type, row, user, None, check)
+        request = None if user._hooks is None else Arguments(args, kwargs)
+        return Call(user._session, user._call_type, row, user, request, check)
 
     def _inline(
         self, function: Callable[..., Any], row: str, check: Check | None
     ) -> Callable[..., Any]:
         user, length = self.user, self.length
-        session, type_ = user._session, user._call_type
+        session, type_, hooks = user._session, user._call_type, user._hooks
 
         @functools.wraps(function, updated=())
         def measured(*args: Any, **kwargs: Any) -> Any:
-            call = Call(session, type_, row, user, None, check)
-            try:
+            if hooks is None:
+                call = Call(session, type_, row, user, None, check)
                 call.__enter__()
-            except CallSkipped:
-                return None
+            else:
+                call = Call(session, type_, row, user, Arguments(args, kwargs), check)
+                try:
+                    call.__enter__()
+                except CallSkipped:
+                    return None
+                args, kwargs = call.request.args, call.request.kwargs
             try:
                 response = function(*args, **kwargs)
             except BaseException as error:
@@ -115,11 +124,12 @@ class MeasuredFunctions:
         def measured(*args: Any, **kwargs: Any) -> Any:
             if user._session.in_loop():
                 return in_loop(*args, **kwargs)
-            call = self._call(row, check)
+            call = self._call(row, check, args, kwargs)
             try:
                 call.__enter__()
             except CallSkipped:
                 return None
+            args, kwargs = _arguments_of(call, args, kwargs)
             return self._run(call, function, args, kwargs, executor)
 
         return measured
@@ -179,22 +189,32 @@ class MeasuredFunctions:
         """The measured form for an async task, which awaits it or iterates over it itself."""
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
-            call = self._call(row, check)
+            call = self._call(row, check, args, kwargs)
             try:
                 call.__enter__()
             except CallSkipped:
                 return None
+            args, kwargs = _arguments_of(call, args, kwargs)
             return await self._await(call, function(*args, **kwargs))
 
         def streamed(*args: Any, **kwargs: Any) -> Any:
             try:
-                call = self._call(row, check).begin()
+                call = self._call(row, check, args, kwargs).begin()
             except CallSkipped:
                 return None
+            args, kwargs = _arguments_of(call, args, kwargs)
             source = function(*args, **kwargs)
             return AsyncStream(call, source, functools.partial(async_step, source))
 
         return streamed if inspect.isasyncgenfunction(function) else awaited
+
+
+def _arguments_of(
+    call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What to call the function with: as it was called, or as the hooks have left it."""
+    request: Arguments | None = call.request
+    return (args, kwargs) if request is None else (request.args, request.kwargs)
 
 
 #: What a result is, by its type; filled as results come.

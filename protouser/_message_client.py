@@ -18,6 +18,7 @@ from protouser._client import CallOptions, ProtocolClient
 from protouser._errors import ConfigurationError
 from protouser._expectation import Expectation
 from protouser._message_connection import Match, MessageConnection
+from protouser._request import Request
 from protouser._url import Url
 
 __all__ = ["MessageClient"]
@@ -84,8 +85,8 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         limit = self.timeout if timeout is None else _seconds(timeout)
         return self.perform(
             "request",
-            lambda call: connection.exchange(call, limit, match),
-            request=payload,
+            connection.exchange,
+            request=Request(payload, limit, match),
             **options,
         )
 
@@ -109,8 +110,8 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         limit = self.timeout if timeout is None else _seconds(timeout)
         return self.perform(
             "send",
-            lambda call: connection.send(call, limit),
-            request=payload,
+            connection.send,
+            request=Request(payload, limit),
             **options,
             one_way=True,
         )
@@ -138,7 +139,8 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         limit = self.timeout if timeout is None else _seconds(timeout)
         return self.perform(
             "receive",
-            lambda call: connection.receive(call, limit, match),
+            connection.receive,
+            request=Request(None, limit, match),
             **options,
             one_way=True,
         )
@@ -160,9 +162,10 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         connection = self.connection
         if connection is None or connection.told:
             connection = self.renewed()
-        call = self.measure(name, check=check, context=context)
         limit = self.timeout if timeout is None else _seconds(timeout)
-        return Expectation(call, connection, match, limit)
+        request = Request(None, limit, match)
+        call = self.measure(name, request=request, check=check, context=context)
+        return Expectation(call, connection)
 
     def renewed(self) -> Connection:
         """Connect anew, unless another greenlet does just that, and return the connection."""

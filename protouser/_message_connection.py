@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from protouser._call import Call, now
 from protouser._errors import CallTimeout, ConnectionLost, ProtouserError
 from protouser._inbox import Inbox
+from protouser._request import Request
 
 __all__ = ["Match", "MessageConnection"]
 
@@ -47,7 +48,7 @@ class MessageConnection(ABC, Generic[Message]):
 
     @abstractmethod
     def encode(self, call: Call) -> Any:
-        """``call.request`` as it goes over the wire; its size becomes ``call.request_length``."""
+        """``call.request.payload`` for the wire; its size becomes ``call.request_length``."""
 
     @abstractmethod
     def transmit(self, frame: Any, timeout: float | None) -> None:
@@ -57,13 +58,17 @@ class MessageConnection(ABC, Generic[Message]):
     def abort(self, error: ProtouserError) -> None:
         """Close at once; whoever waits is woken with ``error``."""
 
-    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> Message:
-        """Send, and return the next message that arrives and matches."""
+    def exchange(self, call: Call) -> Message:
+        """Send ``call.request``, and return the next message that arrives and matches."""
+        request: Request = call.request
+        timeout = request.timeout
         frame = self.encode(call)
         began = now()
         try:
             self.transmit(frame, timeout)
-            message, at, _ = self.inbox.get(timeout, began, "reply", match=match, after=began)
+            message, at, _ = self.inbox.get(
+                timeout, began, "reply", match=request.match, after=began
+            )
         except BaseException:
             self.abandon()
             raise
@@ -71,20 +76,21 @@ class MessageConnection(ABC, Generic[Message]):
         call.response_length = self.length_of(message)
         return message
 
-    def send(self, call: Call, timeout: float | None) -> None:
-        """Send a message that has no reply."""
+    def send(self, call: Call) -> None:
+        """Send ``call.request``, which has no reply."""
         frame = self.encode(call)
         try:
-            self.transmit(frame, timeout)
+            self.transmit(frame, call.request.timeout)
         except ProtouserError:
             if self.closed:
                 self.tell()
             raise
 
-    def receive(self, call: Call, timeout: float | None, match: Match | None) -> Message:
-        """The next message that is there, or comes, and matches."""
+    def receive(self, call: Call) -> Message:
+        """The next message that is there, or comes, and matches as ``call.request`` says."""
+        request: Request = call.request
         try:
-            message, at, waited = self.inbox.get(timeout, match=match)
+            message, at, waited = self.inbox.get(request.timeout, match=request.match)
         except ProtouserError as error:
             self.note_end(error)
             raise

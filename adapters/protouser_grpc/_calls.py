@@ -37,7 +37,7 @@ def collect(stream: EngineStream, method: Method, terms: Terms, call: Call) -> t
     """
     feeder = None
     try:
-        feeder = Feeder(stream, method.encode, call.request, terms.timeout)
+        feeder = Feeder(stream, method.encode, call.request.payload, terms.timeout)
         found = stream.receive()
         more = None if found is None else stream.receive()
     except grpc.RpcError:

@@ -31,6 +31,7 @@ from protouser_grpc._engines import ENGINES, EngineChannel, EngineStream, Lease,
 from protouser_grpc._method import Method
 from protouser_grpc._options import CONNECTIONS, Terms, as_metadata, channel_options
 from protouser_grpc._outcome import Status
+from protouser_grpc._request import GrpcRequest
 from protouser_grpc._schema import Schema
 from protouser_grpc._schemas import Schemas, as_method
 from protouser_grpc._stream import GrpcStream
@@ -214,8 +215,8 @@ class GrpcClient(ProtocolClient):
     ) -> Any:
         """Make a unary call; ``ends`` gets its status, ``options`` are those of ``perform``."""
         self._be_connected(terms)
-        work = partial(self._exchange, method, terms, ends)
-        return self.perform(method.row, work, request=request, **options)
+        work = partial(self._exchange, method, ends)
+        return self.perform(method.row, work, request=GrpcRequest(request, terms), **options)
 
     def collect(
         self,
@@ -227,8 +228,8 @@ class GrpcClient(ProtocolClient):
     ) -> Any:
         """Make a call that streams requests and has one answer."""
         self._be_connected(terms)
-        work = partial(self._collect, method, terms, ends)
-        return self.perform(method.row, work, request=requests, **options)
+        work = partial(self._collect, method, ends)
+        return self.perform(method.row, work, request=GrpcRequest(requests, terms), **options)
 
     def begin(
         self,
@@ -244,19 +245,22 @@ class GrpcClient(ProtocolClient):
         self._be_connected(terms)
         self._check_thread()
         row = name or method.row
-        call = self.measure(row, request=request, check=check, context=context).begin()
+        asked = GrpcRequest(request, terms)
+        call = self.measure(row, request=asked, check=check, context=context).begin()
         try:
+            terms = asked.terms()
             opened = self._open_stream(method, terms)
         except BaseException as error:
             call.end(error)
             raise
         stream = GrpcStream(call, method, opened, terms.timeout)
-        if call.request is not None:
-            stream.start(call.request)
+        if asked.payload is not None:
+            stream.start(asked.payload)
         return stream
 
-    def _exchange(self, method: Method, terms: Terms, ends: list[Status] | None, call: Call) -> Any:
-        data = method.encode(call.request)
+    def _exchange(self, method: Method, ends: list[Status] | None, call: Call) -> Any:
+        terms = call.request.terms()
+        data = method.encode(call.request.payload)
         call.request_length = len(data)
         reply = self._channel().unary(method.path, data, terms, ends is not None)
         call.stop(reply.at)
@@ -268,7 +272,8 @@ class GrpcClient(ProtocolClient):
         call.response_length = len(reply.data)
         return method.decode(reply.data)
 
-    def _collect(self, method: Method, terms: Terms, ends: list[Status] | None, call: Call) -> Any:
+    def _collect(self, method: Method, ends: list[Status] | None, call: Call) -> Any:
+        terms = call.request.terms()
         data, status = collect(self._open_stream(method, terms), method, terms, call)
         if ends is not None:
             ends.append(status)

@@ -13,10 +13,11 @@ from typing import Any, Unpack
 
 from paho.mqtt.packettypes import PacketTypes
 
-from protouser import Call, CallOptions, CallTimeout, ProtouserError, now
+from protouser import Call, CallOptions, CallTimeout, ProtouserError, Request, now
 from protouser_mqtt._connection import Connection
 from protouser_mqtt._errors import MqttRefused
 from protouser_mqtt._message import Message, Outgoing
+from protouser_mqtt._publish import Publish
 from protouser_mqtt._reconnecting import ReconnectingClient, Subscription
 from protouser_mqtt._replies import Overdue, Unsent
 from protouser_mqtt._settings import as_bytes, as_properties, check_qos
@@ -76,8 +77,8 @@ class MqttClient(ReconnectingClient):
             self.come_back(timeout)
         return self.perform(
             f"publish {topic}",
-            partial(self._publish, topic, fields, qos, retain, properties, timeout),
-            request=payload,
+            self._publish,
+            request=Publish(topic, payload, qos, retain, fields, properties, timeout),
             one_way=qos == 0,
             **options,
         )
@@ -103,7 +104,7 @@ class MqttClient(ReconnectingClient):
             ConfigurationError: it is no topic filter, or a QoS that cannot be.
         """
         subscription = Subscription(qos, options.get("name"), properties)
-        work = partial(self._subscribe, pattern, subscription)
+        work = partial(self._subscribe, subscription)
         return self._do(f"subscribe {pattern}", work, pattern, timeout, options)
 
     def unsubscribe(
@@ -121,7 +122,7 @@ class MqttClient(ReconnectingClient):
             ConnectionLost: the connection ended first.
             MqttRefused: a broker of MQTT 5 says no.
         """
-        work = partial(self._unsubscribe, pattern, properties)
+        work = partial(self._unsubscribe, properties)
         return self._do(f"unsubscribe {pattern}", work, pattern, timeout, options)
 
     def receive(
@@ -145,33 +146,27 @@ class MqttClient(ReconnectingClient):
         if self.offline and (self._told or not len(self.inbox)):
             self.come_back(timeout)
         row = "receive" if pattern is None else f"receive {pattern}"
-        work = partial(self._receive, pattern, timeout)
-        return self.perform(row, work, request=pattern, one_way=True, **options)
+        asked = Request(pattern, timeout)
+        return self.perform(row, self._receive, request=asked, one_way=True, **options)
 
     def subscribe_on_connection(self, pattern: str, subscription: Subscription) -> None:
-        work = partial(self._subscribe, pattern, subscription, self.timeout)
-        self.perform(f"subscribe {pattern}", work, name=subscription.name, request=pattern)
+        work = partial(self._subscribe, subscription)
+        asked = Request(pattern, self.timeout)
+        self.perform(f"subscribe {pattern}", work, name=subscription.name, request=asked)
 
     def _do(
-        self, row: str, work: Any, request: Any, timeout: float | None, options: CallOptions
+        self, row: str, work: Any, pattern: Any, timeout: float | None, options: CallOptions
     ) -> Any:
         if timeout is None:
             timeout = self.timeout
         if self.offline:
             self.come_back(timeout)
-        return self.perform(row, partial(work, timeout), request=request, **options)
+        return self.perform(row, work, request=Request(pattern, timeout), **options)
 
-    def _publish(
-        self,
-        template: str,
-        fields: Mapping[str, Any] | None,
-        qos: int,
-        retain: bool,
-        properties: Properties | None,
-        timeout: float | None,
-        call: Call,
-    ) -> str | None:
-        message = self._message(template, fields, qos, retain, properties, call)
+    def _publish(self, call: Call) -> str | None:
+        asked: Publish = call.request
+        qos, timeout = asked.qos, asked.timeout
+        message = self._message(asked, call)
         connection = self.connection(timeout)
         connection.check_length(message)
         deadline = None if timeout is None else now() + timeout
@@ -195,26 +190,19 @@ class MqttClient(ReconnectingClient):
             raise MqttRefused("the message", reason)
         return str(reason)
 
-    def _message(
-        self,
-        template: str,
-        fields: Mapping[str, Any] | None,
-        qos: int,
-        retain: bool,
-        properties: Properties | None,
-        call: Call,
-    ) -> Outgoing:
-        """What is to be sent, checked; the payload is what the hooks have left of it."""
-        topic = template if fields is None else fill(template, fields)
+    def _message(self, asked: Publish, call: Call) -> Outgoing:
+        """What is to be sent, checked."""
+        topic = asked.topic if asked.fields is None else fill(asked.topic, asked.fields)
         check_topic(topic)
-        check_qos(qos)
-        payload = as_bytes(call.request)
+        check_qos(asked.qos)
+        call.one_way = asked.qos == 0
+        payload = as_bytes(asked.payload)
         call.request_length = len(payload)
         call.response_length = 0
         more = None
-        if properties is not None:
-            more = as_properties(PacketTypes.PUBLISH, properties, self.settings.version)
-        return Outgoing(topic, payload, qos, retain, more)
+        if asked.properties is not None:
+            more = as_properties(PacketTypes.PUBLISH, asked.properties, self.settings.version)
+        return Outgoing(topic, payload, asked.qos, asked.retain, more)
 
     def _enter(
         self, connection: Connection, call: Call, timeout: float | None, deadline: float | None
@@ -231,10 +219,9 @@ class MqttClient(ReconnectingClient):
             call.spend("queue", waited)
             call.start()
 
-    def _subscribe(
-        self, pattern: str, subscription: Subscription, timeout: float | None, call: Call
-    ) -> int:
+    def _subscribe(self, subscription: Subscription, call: Call) -> int:
         qos, _, properties = subscription
+        pattern, timeout = call.request.payload, call.request.timeout
         check_filter(pattern)
         check_qos(qos)
         call.response_length = 0
@@ -250,9 +237,8 @@ class MqttClient(ReconnectingClient):
         self.subscriptions[pattern] = subscription
         return int(reason.value)
 
-    def _unsubscribe(
-        self, pattern: str, properties: Properties | None, timeout: float | None, call: Call
-    ) -> None:
+    def _unsubscribe(self, properties: Properties | None, call: Call) -> None:
+        pattern, timeout = call.request.payload, call.request.timeout
         check_filter(pattern)
         call.response_length = 0
         more = as_properties(PacketTypes.UNSUBSCRIBE, properties, self.settings.version)
@@ -266,7 +252,8 @@ class MqttClient(ReconnectingClient):
             raise MqttRefused("to end the subscription", reason)
         self.subscriptions.pop(pattern, None)
 
-    def _receive(self, pattern: str | None, timeout: float | None, call: Call) -> Message:
+    def _receive(self, call: Call) -> Message:
+        pattern, timeout = call.request.payload, call.request.timeout
         match = None
         if pattern is not None:
             check_filter(pattern)

@@ -38,7 +38,7 @@ class Connection(MessageConnection[Any]):
         return self.socket.closed
 
     def encode(self, call: Call) -> bytes:
-        return self._framing.encode(payload_of(call, self._framing.payload(call.request)))
+        return self._framing.encode(payload_of(call, self._framing.payload(call.request.payload)))
 
     def transmit(self, frame: bytes, timeout: float | None) -> None:
         self.socket.send(frame, timeout)

@@ -15,7 +15,6 @@ from protouser import (
     ConnectFailed,
     ConnectionLost,
     Inbox,
-    Match,
     MessageConnection,
     ProtouserError,
 )
@@ -45,7 +44,7 @@ class Conversation(MessageConnection[bytes]):
         return self.over
 
     def encode(self, call: Call) -> bytes:
-        return payload_of(call, call.request)
+        return payload_of(call, call.request.payload)
 
     def transmit(self, frame: bytes, timeout: float | None) -> None:
         try:
@@ -54,7 +53,8 @@ class Conversation(MessageConnection[bytes]):
             self.tell()
             raise
 
-    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> bytes:
+    def exchange(self, call: Call) -> bytes:
+        match = call.request.match
         if self._asking_any or (self._asking and match is None):
             raise ConfigurationError(
                 "another request of this client is under way, and nothing in a datagram says which"
@@ -64,14 +64,14 @@ class Conversation(MessageConnection[bytes]):
         self._asking_any = match is None
         try:
             self._usable().drain()  # what is there by now is no reply
-            return super().exchange(call, timeout, match)
+            return super().exchange(call)
         finally:
             self._asking -= 1
             self._asking_any = False
 
-    def receive(self, call: Call, timeout: float | None, match: Match | None) -> bytes:
+    def receive(self, call: Call) -> bytes:
         self._usable()
-        return super().receive(call, timeout, match)
+        return super().receive(call)
 
     def tell(self) -> None:
         """A call learns of the refusal right now."""

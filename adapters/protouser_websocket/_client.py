@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Unpack
 
-from protouser import CallOptions, ConfigurationError, MessageClient, Url
+from protouser import CallOptions, ConfigurationError, MessageClient, Request, Url
 from protouser.net import Deadline, TlsOptions, open_stream
 from protouser_websocket._connection import Connection
+from protouser_websocket._handshake import Handshake
 from protouser_websocket._opening import Opening, target_of
 from protouser_websocket._protocol import DEFAULT_LIMIT
 from protouser_websocket._upgrade import upgrade
@@ -54,6 +55,9 @@ class WebSocketClient(MessageClient[Connection]):
         self.subprotocol: str | None = None
         self.response_headers: Mapping[str, str] = {}
 
+    def connect_request(self) -> Request:
+        return Handshake(self._opening.headers, self.connect_timeout)
+
     def connect(self) -> None:
         deadline = Deadline(self.connect_timeout)
         wire = self._open_wire(deadline)
@@ -61,7 +65,8 @@ class WebSocketClient(MessageClient[Connection]):
         connecting = self.connecting
         assert connecting is not None
         # a refusal's body may be waited for, and that is no time of connecting
-        answer, self.subprotocol = upgrade(wire, self._opening, deadline, connecting.stop)
+        opening = connecting.request.applied_to(self._opening)
+        answer, self.subprotocol = upgrade(wire, opening, deadline, connecting.stop)
         self.response_headers = answer.headers
         connecting.mark("upgrade", wire.at)
         self.connection = Connection(wire, limit=self._limit)
@@ -83,7 +88,7 @@ class WebSocketClient(MessageClient[Connection]):
         if connection is None or connection.over:
             connection = self.renewed()
         limit = self.timeout if timeout is None else timeout
-        return self.perform("ping", lambda call: connection.ping(call, limit), **options)
+        return self.perform("ping", connection.ping, request=Request(None, limit), **options)
 
     @staticmethod
     def check_options(options: Mapping[str, Any]) -> None:

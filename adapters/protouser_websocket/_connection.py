@@ -62,7 +62,7 @@ class Connection(MessageConnection[Message]):
         self.pongs.end(error)
 
     def encode(self, call: Call) -> tuple[int, bytes]:
-        opcode, data = encode(call.request)
+        opcode, data = encode(call.request.payload)
         call.request_length = len(data)
         return opcode, data
 
@@ -73,8 +73,9 @@ class Connection(MessageConnection[Message]):
     def length_of(self, message: Message) -> int:
         return size_of(message)
 
-    def ping(self, call: Call, timeout: float | None) -> None:
+    def ping(self, call: Call) -> None:
         """Send a ping with a payload of its own, and wait for its pong."""
+        timeout = call.request.timeout
         self._pinged += 1
         payload = str(self._pinged).encode()
         self._pings[payload] = None

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from protouser import ConfigurationError, ConnectFailed, Url
 
-__all__ = ["Answer", "Opening", "not_http", "parse_answer", "target_of"]
+__all__ = ["Answer", "Opening", "header_pairs", "not_http", "parse_answer", "target_of"]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -68,7 +68,7 @@ class Opening:
         Raises:
             ConfigurationError: an option cannot be sent as it is.
         """
-        given = _header_pairs(headers)
+        given = header_pairs(headers)
         names = {name.lower() for name, _ in given}
         own = [("Host", _host_header(url, default_port)), ("User-Agent", "protouser")]
         if origin is not None:
@@ -203,7 +203,12 @@ def target_of(url: str | Url, parsed: Url) -> str:
     return f"{target}?{quote(query, safe)}" if query else target
 
 
-def _header_pairs(headers: Any) -> list[tuple[str, str]]:
+def header_pairs(headers: Any) -> list[tuple[str, str]]:
+    """A tester's headers as pairs, checked.
+
+    Raises:
+        ConfigurationError: one cannot be sent.
+    """
     if headers is None:
         return []
     pairs = headers.items() if isinstance(headers, Mapping) else _listed(headers)

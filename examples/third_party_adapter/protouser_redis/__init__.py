@@ -6,12 +6,14 @@ import socket
 from typing import Any
 
 from protouser import (
+    Call,
     CallTimeout,
     ConnectFailed,
     ConnectionLost,
     MalformedMessage,
     ProtocolClient,
     ProtocolUser,
+    Request,
 )
 
 __all__ = ["RedisClient", "RedisError", "RedisUser"]
@@ -44,7 +46,9 @@ class RedisClient(ProtocolClient):
         self.resources.callback(self._socket.close)
         self._replies = self.resources.enter_context(self._socket.makefile("rb"))
         if self.url.password is not None:
-            self._exchange(("AUTH", self.url.username or "default", self.url.password))
+            self._exchange(
+                ("AUTH", self.url.username or "default", self.url.password), self.timeout
+            )
 
     def command(
         self, *words: Word, name: str | None = None, timeout: float | None = None, **options: Any
@@ -61,19 +65,20 @@ class RedisClient(ProtocolClient):
         if self._socket.fileno() < 0:
             self.reopen()
         row = name or str(words[0]).upper()
-        return self.perform(
-            row, lambda call: self._exchange(call.request, timeout), request=words, **options
-        )
+        request = Request(words, self.timeout if timeout is None else timeout)
+        return self.perform(row, self._command, request=request, **options)
 
-    def _exchange(self, words: tuple[Word, ...], timeout: float | None = None) -> Any:
-        seconds = self.timeout if timeout is None else timeout
+    def _command(self, call: Call) -> Any:
+        return self._exchange(call.request.payload, call.request.timeout)
+
+    def _exchange(self, words: tuple[Word, ...], seconds: float | None) -> Any:
         try:
             self._socket.settimeout(seconds)
             self._socket.sendall(_encode(words))
             reply = self._read_reply()
         except TimeoutError as error:
             self.close()
-            raise CallTimeout(f"no reply within {seconds:g} s") from error
+            raise CallTimeout(f"no reply within {seconds} s") from error
         except BaseException:
             self.close()
             raise

@@ -185,7 +185,7 @@ def test_a_before_hook_may_change_the_request(greeter, engine):
 
         @before_call("test.Greeter/*")
         def sign(self, call):
-            call.request = {"name": "the hook"}
+            call.request.payload = {"name": "the hook"}
 
         @task
         def hello(self):

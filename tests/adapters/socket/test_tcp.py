@@ -95,7 +95,7 @@ def test_the_measured_interval_ends_when_the_bytes_arrive(environment, reports):
 def test_text_is_sent_as_utf_8_and_lengths_are_those_of_the_payload(client):
     with client.request("größer", catch_response=True) as call:
         assert call.response == "größer".encode()
-        assert (call.request, call.request_length) == ("größer", 8)
+        assert (call.request.payload, call.request_length) == ("größer", 8)
 
 
 @pytest.mark.parametrize("payload", [bytearray(b"abc"), memoryview(b"abc")])

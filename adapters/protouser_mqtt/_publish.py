@@ -1,0 +1,45 @@
+"""What a publish is about to send, for hooks to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from protouser import Request
+
+__all__ = ["Publish"]
+
+
+class Publish(Request):
+    """A message that is about to be published.
+
+    Attributes:
+        topic: where to; a template where ``fields`` is not None.
+        payload: bytes, text or None.
+        qos: 0, 1 or 2.
+        retain: True for a message that the broker is to keep.
+        fields: what the template is filled in from.
+        properties: MQTT 5 properties by name, or None.
+        timeout: seconds that the acknowledgement may take.
+    """
+
+    __slots__ = ("fields", "properties", "qos", "retain", "topic")
+
+    def __init__(
+        self,
+        topic: str,
+        payload: Any,
+        qos: int,
+        retain: bool,
+        fields: Mapping[str, Any] | None,
+        properties: Mapping[str, Any] | None,
+        timeout: float | None,
+    ) -> None:
+        self.topic = topic
+        self.payload = payload
+        self.qos = qos
+        self.retain = retain
+        self.fields = fields
+        self.properties = properties
+        self.timeout = timeout
+        self.match = None
