@@ -237,6 +237,17 @@ class ProtocolClient:
         finally:
             apply_stamp(stamp, call)
 
+    def after_task(self, function: Callable[[], object]) -> None:
+        """Have ``function()`` called whenever a task of its user has ended; for ``connect``.
+
+        It is called in the user's greenlet, however the task ended, until this client is closed;
+        it must not raise. Without a user nobody calls it.
+        """
+        if self.user is not None:
+            functions = self.user._after_task
+            functions.append(function)
+            self.resources.callback(functions.remove, function)
+
     def message_handlers(self) -> list[tuple[str, Callable[[Any], Any]]]:
         """The ``@on_message`` methods of its user, bound, with the pattern of each.
 

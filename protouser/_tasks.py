@@ -73,6 +73,9 @@ class _Guarded:
             if ending is error:
                 raise
             raise ending from error
+        finally:
+            for function in tuple(user._after_task):
+                function()
 
     def run(self) -> None:
         while True:

@@ -83,6 +83,7 @@ class ProtocolUser(User):
         self.resources = ExitStack()
         self._clients: dict[ProtocolClient, None] = {}
         self._open_calls: set[Call] = set()
+        self._after_task: list[Callable[[], object]] = []
         self._reported: deque[BaseException] = deque(maxlen=_REMEMBERED_FAILURES)
         self._started = False
         self._greenlets: set[gevent.Greenlet[..., Any]] = set()

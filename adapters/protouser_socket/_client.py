@@ -4,32 +4,57 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from protouser import ConfigurationError, MessageClient, ProtocolClient, ProtocolUser, Url
-from protouser.net import HubSocket, TlsOptions, open_socket, open_unix_socket
+from protouser import (
+    ConfigurationError,
+    ConnectionLost,
+    MessageClient,
+    ProtocolClient,
+    ProtocolUser,
+    Url,
+)
+from protouser.net import (
+    HubSocket,
+    SocketOptions,
+    TlsOptions,
+    TlsSocket,
+    open_socket,
+    open_unix_socket,
+)
 from protouser_socket._connection import Connection
 from protouser_socket._framing import Framing, lines
+from protouser_socket._use import PER_ITERATION, Use, connection_for
 
 __all__ = ["TcpClient", "TcpUser"]
+
+_OF_TCP = frozenset({"tcp_nodelay", "tcp_keepalive", "linger", "local_address"})
 
 
 class TcpClient(MessageClient[Connection]):
     """A connection to a ``tcp://host:port``, ``tls://host:port`` or ``unix:///path``.
 
     Options: ``framing`` (how messages are cut, ``lines()`` by default), ``timeout`` and
-    ``connect_timeout`` in seconds; for TLS ``verify``, ``ca_file``, ``cert``, ``key`` and
-    ``server_name``. After ``close`` the next call connects anew. Several greenlets may have
-    requests under way; replies are expected in the order of the requests.
+    ``connect_timeout`` in seconds; ``connection``, how long one is kept ("per_user" by default,
+    "per_iteration" or "per_request"); ``half_close``, to end the sending side after each request;
+    those of ``SocketOptions``; for TLS ``verify``, ``ca_file``, ``cert``, ``key``, ``server_name``
+    and ``alpn``. After ``close`` the next call connects anew. Several greenlets may have requests
+    under way; replies are expected in the order of the requests.
     """
 
     protocol = "tcp"
     schemes = ("tcp", "tls", "unix")
-    option_names = TlsOptions.NAMES | {"framing", "connect_timeout"}
+    option_names = (
+        TlsOptions.NAMES
+        | SocketOptions.NAMES
+        | {"framing", "connect_timeout", "connection", "half_close", "alpn"}
+    )
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
         if self.url.scheme == "unix":
             if not self.url.path:
                 raise ConfigurationError(f"{self.url} names no path; write unix:///path")
+            for name in sorted(_OF_TCP & self.options.keys()):
+                raise ConfigurationError(f"a Unix socket has no {name}; leave it out")
         elif self.url.port is None:
             raise ConfigurationError(f"{self.url} names no port; write {self.url}:7000")
         self._framing: Framing = self.options.get("framing") or lines()
@@ -37,20 +62,55 @@ class TcpClient(MessageClient[Connection]):
             raise ConfigurationError(
                 f"framing={self._framing!r}; it is made by lines() and its like"
             )
-        self._tls = TlsOptions.of(self.options) if self.url.scheme == "tls" else None
+        self._tls = self._tls_options() if self.url.scheme == "tls" else None
+        self._socket_options = SocketOptions.of(self.options)
+        self._use = Use.of(self.options)
+        if self._use.kept == PER_ITERATION and self.user is None:
+            raise ConfigurationError('connection="per_iteration" is for a user with tasks')
+
+    @property
+    def alpn(self) -> str | None:
+        """The application protocol that TLS agreed upon; None where it did not, or is not used."""
+        socket = None if self.connection is None else self.connection.socket
+        return socket.alpn if isinstance(socket, TlsSocket) else None
+
+    def shutdown_send(self) -> None:
+        """Tell the server that nothing more will be sent on this connection; receiving goes on.
+
+        For servers that answer when they have read all. The next ``request`` or ``send`` connects
+        anew.
+
+        Raises:
+            ConnectionLost: there is no connection.
+        """
+        if self.connection is None:
+            raise ConnectionLost(f"the client of {self.url} is not connected")
+        self.connection.shutdown_send()
 
     def connect(self) -> None:
-        connection = Connection(self._framing, str(self.url))
+        connection = connection_for(self._use, self._framing, str(self.url))
         connection.socket = self._open_socket(connection)
         self.resources.callback(connection.close)
+        if self._use.kept == PER_ITERATION:
+            self.after_task(connection.close)
         self.connection = connection
+
+    def _tls_options(self) -> TlsOptions:
+        given = self.options.get("alpn", ())
+        alpn = (given,) if isinstance(given, str) else given
+        names = isinstance(alpn, tuple | list) and all(isinstance(name, str) for name in alpn)
+        if not names or not all(name.isascii() and 0 < len(name) < 256 for name in alpn):
+            raise ConfigurationError(f'alpn={given!r}; it is names such as "h2", or several')
+        return TlsOptions.of(self.options, tuple(alpn))
 
     def _open_socket(self, receiver: Connection) -> HubSocket:
         timeout = self.connect_timeout
         assert self.connecting is not None
         mark = self.connecting.mark
         if self.url.scheme == "unix":
-            return open_unix_socket(receiver, self.url.path, timeout=timeout, mark=mark)
+            return open_unix_socket(
+                receiver, self.url.path, timeout=timeout, mark=mark, options=self._socket_options
+            )
         assert self.url.port is not None
         return open_socket(
             receiver,
@@ -60,6 +120,7 @@ class TcpClient(MessageClient[Connection]):
             tls=self._tls,
             peer=str(self.url),
             mark=mark,
+            options=self._socket_options,
         )
 
 

@@ -68,6 +68,11 @@ class Connection(MessageConnection[Any]):
         self.tell()
         self.socket.close()
 
+    def shutdown_send(self) -> None:
+        """Nothing more will be sent; what comes can still be received."""
+        self.socket.shutdown_send()
+        self.over = True
+
     def _check_end(self) -> ProtouserError:
         try:
             messages = self.decoder.finish()

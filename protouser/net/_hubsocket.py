@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections import deque
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
 
 import gevent
 from gevent import get_hub
@@ -22,7 +24,7 @@ from gevent.hub import Hub
 from greenlet import getcurrent
 
 from protouser._call import now
-from protouser._errors import CallTimeout, ConnectionLost, ProtouserError
+from protouser._errors import CallTimeout, ConfigurationError, ConnectionLost, ProtouserError
 from protouser._waiting import Waiter
 from protouser.net._dial import RawSocket
 
@@ -65,12 +67,13 @@ class HubSocket:
         self._sock = sock
         self._hub = get_hub()
         self._recv = sock.recv
-        self._try_send = sock.send
+        self._try_send: Callable[[Any], int] = sock.send
         self._on_data = receiver.on_data
         self._on_close = receiver.on_close
         self._error: BaseException | None = None
         self._unsent: deque[_Unsent] = deque()
         self._paused = False
+        self._says_no_more = False
         self._writer: Any = None
         self._reader: Any = self._hub.loop.io(sock.fileno(), _READ)
         self._reader.start(self._readable)
@@ -101,6 +104,20 @@ class HubSocket:
                 return
         self._send_later(data, sent, timeout)
 
+    def shutdown_send(self) -> None:
+        """Tell the peer that nothing more will come, once what was sent has left; and read on.
+
+        Raises:
+            ConnectionLost: the connection is closed, or was lost by this.
+        """
+        if self.closed:
+            raise self._is_closed()
+        self._says_no_more = True
+        if not self._unsent:
+            self._half_close()
+        if self.closed:
+            raise self._is_closed()
+
     def pause(self) -> None:
         """Stop reading, which the peer feels as back-pressure once the buffers are full."""
         if not self.closed and not self._paused:
@@ -122,6 +139,13 @@ class HubSocket:
     def fileno(self) -> int:
         """The file descriptor, -1 when closed."""
         return self._sock.fileno()
+
+    def _half_close(self) -> None:
+        self._try_send = refuse_to_send
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._lose(error)
 
     def _say_goodbye(self) -> None:
         """For a layer that ends with a message of its own."""
@@ -147,6 +171,8 @@ class HubSocket:
             self._shut(error)
 
     def _send_later(self, data: bytes, sent: int, timeout: float | None) -> None:
+        if self._says_no_more:
+            refuse_to_send(data)
         waits = getcurrent() is not self._hub
         unsent = _Unsent(self._hub, memoryview(data)[sent:], sent > 0 or not self._revocable)
         self._unsent.append(unsent)
@@ -200,6 +226,8 @@ class HubSocket:
             if self.closed:
                 return
         self._writer.stop()
+        if self._says_no_more:
+            self._half_close()
 
     def _lose(self, error: OSError) -> None:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
@@ -227,6 +255,13 @@ class HubSocket:
         if isinstance(self._error, ProtouserError):
             return type(self._error)(*self._error.args)
         return ConnectionLost(f"the connection to {self.peer} ended: {self._error}")
+
+
+def refuse_to_send(data: Any) -> NoReturn:
+    """In the place of the socket's ``send`` after ``shutdown_send``, where it costs nobody else."""
+    raise ConfigurationError(
+        "nothing can be sent after shutdown_send(); close the client, and the next call connects"
+    )
 
 
 class _Unsent(Waiter):

@@ -17,7 +17,7 @@ from protouser._call import now
 from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost
 from protouser.net._deadline import Deadline
 from protouser.net._dial import RawSocket, wait_readable, wait_writable
-from protouser.net._hubsocket import CHUNK, HubSocket, Receiver
+from protouser.net._hubsocket import CHUNK, HubSocket, Receiver, refuse_to_send
 
 __all__ = [
     "TlsOptions",
@@ -124,6 +124,7 @@ class TlsSocket(HubSocket):
         self._tls = session.tls
         self._incoming = session.incoming
         self._outgoing = session.outgoing
+        self._ended = False
         self._receive = receiver.on_data
         self._on_data = self._decrypt
         if self._incoming.pending:
@@ -137,9 +138,21 @@ class TlsSocket(HubSocket):
     def send(self, data: bytes, timeout: float | None = None) -> None:
         if self.closed:
             raise self._is_closed()
+        if self._ended:
+            refuse_to_send(data)
         if data:
             self._tls.write(data)
             super().send(self._outgoing.read(), timeout)
+
+    def shutdown_send(self) -> None:
+        # TLS says it with a message of its own (RFC 8446, section 6.1); TCP stays open, both ways
+        if self.closed:
+            raise self._is_closed()
+        if not self._ended:
+            self._ended = True
+            with suppress(ssl.SSLError):  # it wants the peer's goodbye too, which is yet to come
+                self._tls.unwrap()
+            super().send(self._outgoing.read())
 
     def _decrypt_first(self, at: float) -> None:
         """What came together with the end of the handshake makes no event any more."""

@@ -13,7 +13,7 @@ from gevent import get_hub
 from gevent.event import Event
 
 from protouser._call import now
-from protouser._errors import CallTimeout, ConnectionLost, MalformedMessage
+from protouser._errors import CallTimeout, ConfigurationError, ConnectionLost, MalformedMessage
 from protouser._inbox import Inbox
 from protouser.net import HubSocket
 
@@ -90,6 +90,30 @@ def test_bytes_arrive_by_callback_with_the_time_of_their_arrival(pair):
     theirs.send(b"hello")
     recorder.wait_for(lambda: recorder.data == b"hello")
     assert before <= recorder.times[0] <= now()
+
+
+def test_the_end_of_sending_comes_behind_what_was_sent_and_reading_goes_on(pair):
+    hub_socket, theirs, recorder = pair
+    sending = gevent.spawn(hub_socket.send, b"a" * BIG, SOON)
+    gevent.sleep(0)
+    hub_socket.shutdown_send()
+    with pytest.raises(ConfigurationError, match=r"nothing can be sent after shutdown_send\(\)"):
+        hub_socket.send(b"too late")
+    assert len(read_all(theirs, BIG)) == BIG
+    sending.get(timeout=SOON)
+    gevent.socket.wait_read(theirs.fileno(), SOON)
+    assert theirs.recv(1) == b""
+    with pytest.raises(ConfigurationError, match="nothing can be sent"):
+        hub_socket.send(b"too late")
+    theirs.send(b"reply")
+    recorder.wait_for(lambda: recorder.data == b"reply")
+
+
+def test_the_end_of_sending_on_a_closed_connection_is_its_end(pair):
+    hub_socket, _, _ = pair
+    hub_socket.close()
+    with pytest.raises(ConnectionLost, match="closed here"):
+        hub_socket.shutdown_send()
 
 
 def test_a_small_message_leaves_at_once_without_waiting(pair):
