@@ -33,7 +33,11 @@ class MessageConnection(ABC, Generic[Message]):
         inbox: what has come and nobody has read.
         over: the next ``request`` or ``send`` needs a new connection: the end was orderly, or told.
         told: a call has failed because of the end, or it was closed on this side.
+        pieces: when the first byte of a message came, and when its last; of the latest message that
+            took more than one read, for engines that say so.
     """
+
+    pieces: tuple[float, float] | None = None
 
     def __init__(self, peer: str, inbox: Inbox[Message]) -> None:
         self.peer = peer
@@ -73,6 +77,8 @@ class MessageConnection(ABC, Generic[Message]):
             self.abandon()
             raise
         call.stop(at)
+        if self.pieces is not None:
+            self.note_first_byte(call, at)
         call.response_length = self.length_of(message)
         return message
 
@@ -103,6 +109,14 @@ class MessageConnection(ABC, Generic[Message]):
     def length_of(self, message: Message) -> int | None:
         """How many bytes a message had on the wire; None where its own length says it."""
         return None
+
+    def note_first_byte(self, call: Call, at: float) -> None:
+        """The message that arrived at ``at``: its first byte came earlier, if it is the latest."""
+        assert self.pieces is not None
+        first, last = self.pieces
+        if last == at:
+            call.mark("first byte", first)
+            self.pieces = None
 
     def note_end(self, error: BaseException) -> None:
         """A call that waits failed by this: where it is the end of the connection, it was told."""

@@ -30,6 +30,7 @@ class Connection(MessageConnection[Any]):
         super().__init__(peer, Inbox(on_full=self._pause, on_drained=self._resume))
         self.decoder = framing.decoder()
         self._framing = framing
+        self._begun: float | None = None
         gap = self.decoder.idle_gap
         self._silence = None if gap is None else Silence(gap, self._on_silence)
 
@@ -50,7 +51,10 @@ class Connection(MessageConnection[Any]):
         if self._silence is not None:
             self._silence.heard(at)
         decoder = self.decoder
-        for message in decoder.feed(data):
+        messages = decoder.feed(data)
+        if decoder.rest or self._begun is not None:
+            self._note_pieces(messages, at)
+        for message in messages:
             self.inbox.deliver(message, at)
         if decoder.fault is not None:
             raise decoder.fault
@@ -73,6 +77,16 @@ class Connection(MessageConnection[Any]):
         self.socket.shutdown_send()
         self.over = True
 
+    def _note_pieces(self, messages: list[Any], at: float) -> None:
+        """When the first byte came of a message that takes more than one read."""
+        begun = self._begun
+        if not messages:
+            self._begun = at if begun is None else begun
+            return
+        if begun is not None and begun < at:
+            self.pieces = begun, at
+        self._begun = at if self.decoder.rest else None
+
     def _check_end(self) -> ProtouserError:
         try:
             messages = self.decoder.finish()
@@ -80,6 +94,7 @@ class Connection(MessageConnection[Any]):
             return fault
         self.over = True  # before who waits goes on: his next request needs a new connection
         at = now() if self._silence is None else self._silence.since
+        self._note_pieces(messages, at)
         for message in messages:
             self.inbox.deliver(message, at)
         return ConnectionLost(f"{self.peer} closed the connection")
@@ -87,7 +102,9 @@ class Connection(MessageConnection[Any]):
     def _on_silence(self) -> None:
         assert self._silence is not None
         at = self._silence.since  # the silence is no part of a call's time
-        for message in self.decoder.flush():
+        messages = self.decoder.flush()
+        self._note_pieces(messages, at)
+        for message in messages:
             self.inbox.deliver(message, at)
         if self.decoder.fault is not None:
             self.socket.close(self.decoder.fault)

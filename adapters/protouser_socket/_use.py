@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 
-from protouser import Call, ConfigurationError, Match
+from protouser import Call, ConfigurationError
 from protouser_socket._connection import Connection
 from protouser_socket._framing import Framing
 
@@ -69,19 +69,19 @@ class _SingleUse(Connection):
         self._half_close = half_close
         self._asked = False
 
-    def exchange(self, call: Call, timeout: float | None, match: Match | None) -> Any:
+    def exchange(self, call: Call) -> Any:
         if self._asked:
             raise ConfigurationError(
                 "another request is under way on this connection, which is closed after it; open a"
                 " client for each greenlet, or leave connection= out"
             )
         self._asked = True
-        message = super().exchange(call, timeout, match)
+        message = super().exchange(call)
         self.close()
         return message
 
-    def send(self, call: Call, timeout: float | None) -> None:
-        super().send(call, timeout)
+    def send(self, call: Call) -> None:
+        super().send(call)
         self.over = True
 
     def transmit(self, frame: bytes, timeout: float | None) -> None:
