@@ -20,6 +20,7 @@ from protouser._message_client import MessageClient
 from protouser._message_connection import Match, MessageConnection
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
+from protouser._schedule import arrival_rate
 from protouser._timed import timed, unwrap
 from protouser._url import Url
 from protouser._user import ProtocolUser
@@ -47,6 +48,7 @@ __all__ = [
     "Url",
     "adapters",
     "after_call",
+    "arrival_rate",
     "attach",
     "before_call",
     "contains",

@@ -23,6 +23,7 @@ from protouser._call import now
 from protouser._errors import ConfigurationError
 from protouser._final import FinalFigures
 from protouser._options import Option, add_options
+from protouser._schedule import check_schedules
 from protouser._session import Session
 from protouser._summary import log_summary
 from protouser._ticker import Ticker
@@ -56,6 +57,7 @@ def _listen(session: Session, environment: Environment) -> None:
     events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
     events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))
     final.listen()  # after the listener above: closing may still report calls
+    events.test_stop.add_listener(lambda environment, **_: session.schedules.account())
     events.reset_stats.add_listener(lambda **_: final.reset())
     if environment.reset_stats:
         events.spawning_complete.add_listener(lambda user_count, **_: session.reset())
@@ -68,6 +70,7 @@ def _started(environment: Environment, final: FinalFigures, ticker: Ticker) -> N
     # about 90 ms, in which every call still running would look slow. So the first time is now.
     inspect.stack()
     final.session.reset()
+    final.session.schedules.start(environment)
     final.register()
     if environment.runner is not None:  # run_single_user starts a test and never stops it
         ticker.start()
@@ -75,6 +78,7 @@ def _started(environment: Environment, final: FinalFigures, ticker: Ticker) -> N
 
 def _stopping(session: Session) -> None:
     session.stop_watching()
+    session.schedules.freeze()
     # Users whose wait ended just now get to start their task; else Locust would take them for
     # waiting, and kill them in the task whatever the stop timeout says.
     gevent.sleep(0)
@@ -90,6 +94,7 @@ def _on_init(environment: Environment, **_event: Any) -> None:
     """Attach to the environment of the ``locust`` command; stop it for what no run can heal."""
     try:
         check_hosts(environment)
+        check_schedules(environment.user_classes)
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
     attach(environment)

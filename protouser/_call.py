@@ -25,7 +25,7 @@ from gevent.monkey import get_original
 
 from protouser._checks import Check
 from protouser._errors import CallSkipped, ProtouserError
-from protouser._figures import CANCELLED, FAILURE, ONE_WAY, SERVICE, SKIPPED, SUCCESS
+from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SKIPPED, SUCCESS
 from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
 from protouser._request import Request
 from protouser._steering import steers_locust
@@ -71,6 +71,7 @@ class Call:
         "_check",
         "_end",
         "_hooks",
+        "_lateness",
         "_mode",
         "_reported",
         "_session",
@@ -108,7 +109,12 @@ class Call:
         self.context = context
         self._check = check
         self.one_way = one_way
-        self._hooks = None if user is None else user._hooks
+        if user is None:
+            self._hooks = self._lateness = None
+        else:
+            self._hooks = user._hooks
+            iteration = user._iteration
+            self._lateness = None if iteration is None else iteration.lateness_of_call(one_way)
         self.response: Any = None
         self.request_length: int | None = None
         self.response_length: int | None = None
@@ -361,6 +367,9 @@ class Call:
             if histogram is None:
                 histogram = session.figures.histogram(key)
             histogram.record(seconds * 1e9)
+            if self._lateness is not None:
+                response = (seconds + self._lateness) * 1e9
+                session.figures.record(type_, name, RESPONSE, outcome, int(response))
         if self._spent is not None:
             for series, spent in self._spent:
                 session.figures.record(type_, name, series, outcome, int(spent * 1e9))

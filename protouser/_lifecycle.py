@@ -40,10 +40,9 @@ _LONGEST_BACKOFF = 30.0
 def start(user: ProtocolUser) -> None:
     """What happens before the first task; what fails here ends this user, and no other."""
     tasks = user._taskset_instance
-    if tasks is not None:
-        guard(user, tasks, survives_timeouts=True)
-        vars(tasks).update(run=functools.partial(_run, user, tasks.run))
+    _guard(user, tasks)
     user._session.watch()
+    user._turns = user._session.schedules.enter(user)
     try:
         _call(user, user.prepare)
         _connect(user)
@@ -78,6 +77,12 @@ def stop(user: ProtocolUser) -> None:
         _end(user)
 
 
+def _guard(user: ProtocolUser, tasks: Any) -> None:
+    if tasks is not None:
+        guard(user, tasks, survives_timeouts=True)
+        vars(tasks).update(run=functools.partial(_run, user, tasks.run))
+
+
 def _call(user: ProtocolUser, method: Callable[[], Any]) -> None:
     """Call a method of the life cycle, which may be ``async def`` like a task."""
     function = method.func if isinstance(method, functools.partial) else method
@@ -106,6 +111,7 @@ def _run(user: ProtocolUser, run: Callable[[], None]) -> None:
 
 
 def _end(user: ProtocolUser) -> None:
+    user._session.schedules.leave(user)
     try:
         user._close()
     finally:

@@ -22,6 +22,7 @@ from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecut
 from protouser._figures import Figures
 from protouser._names import Names
 from protouser._report import Report
+from protouser._schedule import Schedules
 from protouser._timeline import Note, Timeline
 from protouser._watchdog import Block, Watchdog, debugger_attached
 
@@ -46,6 +47,7 @@ class Session:
         by_worker: what each worker sent, by its client id.
         missing: workers whose last figures did not arrive.
         each_second: called once per second of a test; what raises is logged once.
+        schedules: who may start a task when.
     """
 
     def __init__(self, environment: Environment | None = None) -> None:
@@ -57,6 +59,7 @@ class Session:
         self.reports = False
         self.each_second: list[Callable[[], object]] = []
         self.reset()
+        self.schedules = Schedules(self)
         self._bridge = Bridge.of_hub()
         self._logged: set[tuple[str, str, int]] = set()
         self._complained: set[object] = set()
@@ -213,6 +216,7 @@ class Session:
     def close(self) -> None:
         """Stop the watchdog and every executor; they start again when they are needed."""
         self.stop_watching()
+        self.schedules.end()
         for executor in list(self._executors.values()):
             self.close_executor(executor)
         self._executors.clear()  # not before: what unwinds there asks whether it is in the loop

@@ -26,6 +26,7 @@ import gevent
 
 from protouser._errors import CallSkipped, CallTimeout
 from protouser._executors import Stamp
+from protouser._schedule import run_in_turn
 
 if TYPE_CHECKING:
     from protouser._user import ProtocolUser
@@ -58,6 +59,14 @@ class _Guarded:
         self._run = taskset.run
 
     def execute(self, task: Any) -> None:
+        """Run a task, in its turn where the user's class has a schedule."""
+        turns = self._user._turns
+        if turns is None or _is_taskset(task):
+            self._execute_guarded(task)
+        else:
+            run_in_turn(self._user, turns, self._execute_guarded, task)
+
+    def _execute_guarded(self, task: Any) -> None:
         user = self._user
         try:
             self._execute(_runnable(user, task))
@@ -108,12 +117,17 @@ def _complain(user: ProtocolUser, timeout: gevent.Timeout) -> None:
 
 
 def _runnable(user: ProtocolUser, task: Any) -> Task:
-    if inspect.isclass(task):
-        if issubclass(task, TaskSet):
-            return _entering(user, task)
-    elif _is_async(task):
+    if _is_taskset(task):
+        return _entering(user, task)
+    if _is_async(task):
         return _on_the_loop(user, task)
     return task  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=256)
+def _is_taskset(task: Any) -> bool:
+    """True for what is entered, not run: the tasks in it take turns, it does not."""
+    return inspect.isclass(task) and issubclass(task, TaskSet)
 
 
 @lru_cache(maxsize=256)

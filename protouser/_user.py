@@ -27,6 +27,7 @@ from protouser._closing import close_in_time
 from protouser._errors import CallTimeout, ConfigurationError
 from protouser._hooks import Hooks
 from protouser._registry import client_class_for, is_registered
+from protouser._schedule import Iteration, Turns
 from protouser._steering import steers_locust
 from protouser._timed import TimedMethods, wrap
 from protouser._trend import Trend
@@ -58,6 +59,8 @@ class ProtocolUser(User):
         connect_attempts: how often ``connect`` is tried before the user ends.
         connect_backoff: seconds before the second attempt; doubled for each further one.
         close_timeout: seconds that closing may take.
+        iterations: how many tasks all users of the class together start in a test, over all
+            processes; then they stop, and the test with the last of them. None for no limit.
     """
 
     abstract = True
@@ -67,9 +70,12 @@ class ProtocolUser(User):
     connect_attempts: int = 1
     connect_backoff: float = 1.0
     close_timeout: float = 3.0
+    iterations: ClassVar[int | None] = None
     _hooks: ClassVar[Hooks | None] = None
     _has_context: ClassVar[bool] = False
     _declared_host: ClassVar[str | None] = None
+    _turns: Turns | None = None
+    _iteration: Iteration | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -14,6 +14,7 @@ import gevent
 
 from protouser._attach import attach, check_hosts
 from protouser._call import now
+from protouser._schedule import check_schedules
 from protouser.testing._results import Report, Results
 
 __all__ = ["capture", "load"]
@@ -38,10 +39,12 @@ def load(
         stop_timeout: as ``--stop-timeout``: how long running tasks may take to finish.
 
     Raises:
-        ConfigurationError: a host that no run can reach, before the load starts.
+        ConfigurationError: a host that no run can reach, or a schedule that cannot be read, before
+            the load starts.
     """
     environment = Environment(user_classes=list(user_classes), host=host, stop_timeout=stop_timeout)
     check_hosts(environment)
+    check_schedules(user_classes)
     session = attach(environment)
     runner = environment.create_local_runner()
     errors: list[BaseException] = []

@@ -1,0 +1,58 @@
+"""What became of the slots, as counters that travel and add up like all figures."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from protouser._figures import Figures
+
+__all__ = [
+    "DROPPED",
+    "ITERATION",
+    "LATE",
+    "LATENESS",
+    "LOST",
+    "SCHEDULE",
+    "SCHEDULER_LAG",
+    "STARTED",
+    "UNSTARTED",
+    "schedules",
+]
+
+#: The type of the row under which a user class's schedule has its counters and series.
+SCHEDULE: Final = "schedule"
+
+STARTED: Final = "started"
+DROPPED: Final = "dropped"
+LATE: Final = "late"
+UNSTARTED: Final = "unstarted"
+LOST: Final = "lost"
+
+ITERATION: Final = "iteration"
+LATENESS: Final = "lateness"
+SCHEDULER_LAG: Final = "scheduler lag"
+
+_ENDS: Final = (STARTED, DROPPED, UNSTARTED, LOST)
+
+
+def schedules(figures: Figures) -> list[dict[str, Any]]:
+    """One entry for each user class with an arrival rate or a number of iterations.
+
+    ``class`` is its name. ``planned`` slots came due, and each was ``started``, ``dropped``,
+    ``unstarted`` (due, but the test ended before a user was free) or ``lost`` (with a worker that
+    died). ``late`` are those that started more than 1 ms after they were due for want of a free
+    user.
+    """
+    names = sorted({name for type_, name, _ in figures.counters if type_ == SCHEDULE})
+    return [_entry(figures, name) for name in names]
+
+
+def _entry(figures: Figures, name: str) -> dict[str, Any]:
+    def value(counter: str) -> int:
+        return figures.counters.get((SCHEDULE, name, counter), 0)
+
+    return {
+        "class": name,
+        "planned": sum(value(end) for end in _ENDS),
+        **{counter: value(counter) for counter in (*_ENDS, LATE)},
+    }
