@@ -21,6 +21,7 @@ from protouser._message_connection import Match, MessageConnection
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
 from protouser._schedule import arrival_rate
+from protouser._stages import annotate, stage
 from protouser._timed import timed, unwrap
 from protouser._url import Url
 from protouser._user import ProtocolUser
@@ -48,6 +49,7 @@ __all__ = [
     "Url",
     "adapters",
     "after_call",
+    "annotate",
     "arrival_rate",
     "attach",
     "before_call",
@@ -59,6 +61,7 @@ __all__ = [
     "open_client",
     "raises",
     "regex",
+    "stage",
     "timed",
     "unwrap",
 ]

@@ -19,10 +19,11 @@ from typing import Any, Final
 
 import gevent
 
-from protouser._call import now
+from protouser._buckets import use_fine_buckets
 from protouser._errors import ConfigurationError
 from protouser._final import FinalFigures
 from protouser._options import Option, add_options
+from protouser._results import CSV, JSON, ResultFiles
 from protouser._schedule import check_schedules
 from protouser._session import Session
 from protouser._summary import log_summary
@@ -31,7 +32,7 @@ from protouser._ticker import Ticker
 __all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
 
 #: Everything that ``locust`` understands besides its own options, in the order of ``--help``.
-OPTIONS: Final[tuple[Option, ...]] = ()
+OPTIONS: Final[tuple[Option, ...]] = (JSON, CSV)
 
 _ATTACHED = "_protouser_attached"
 
@@ -42,6 +43,7 @@ def attach(environment: Environment) -> Session:
     The ``locust`` command and every ``ProtocolUser`` call it; a program that makes a master
     runner of its own calls it itself, since a master has no users.
     """
+    use_fine_buckets()
     session = Session.of(environment)
     if not getattr(environment, _ATTACHED, False):
         setattr(environment, _ATTACHED, True)
@@ -62,6 +64,9 @@ def _listen(session: Session, environment: Environment) -> None:
     if environment.reset_stats:
         events.spawning_complete.add_listener(lambda user_count, **_: session.reset())
     if not isinstance(environment.runner, WorkerRunner):
+        files = ResultFiles(session)
+        session.each_second.append(lambda: _count_users(session))
+        events.test_stop.add_listener(lambda environment, **_: files.write())
         events.quit.add_listener(lambda exit_code, **_: log_summary(session))
 
 
@@ -69,11 +74,18 @@ def _started(environment: Environment, final: FinalFigures, ticker: Ticker) -> N
     # Locust asks for it when a test stops; the first time in a process it reads source files for
     # about 90 ms, in which every call still running would look slow. So the first time is now.
     inspect.stack()
-    final.session.reset()
+    final.session.start()
     final.session.schedules.start(environment)
     final.register()
     if environment.runner is not None:  # run_single_user starts a test and never stops it
         ticker.start()
+
+
+def _count_users(session: Session) -> None:
+    assert session.environment is not None
+    runner = session.environment.runner
+    if runner is not None:
+        session.figures.gauge("users", runner.user_count)
 
 
 def _stopping(session: Session) -> None:
@@ -85,9 +97,8 @@ def _stopping(session: Session) -> None:
 
 
 def _stopped(session: Session, ticker: Ticker) -> None:
-    session.ended = now()
     ticker.stop()
-    session.close()
+    session.stop()
 
 
 def _on_init(environment: Environment, **_event: Any) -> None:

@@ -48,6 +48,11 @@ _LEFT: Final = "left"
 _EPOCH: Final = _wall_clock() - now()
 
 
+def time_of_day(at: float) -> float:
+    """What ``time.time()`` showed at a ``now()`` value, for people and for other programs."""
+    return _EPOCH + at
+
+
 class Call:
     """One exchange with the backend: times itself, and reports exactly once.
 
@@ -355,28 +360,31 @@ class Call:
         return verdict
 
     def _report(self, outcome: str, reason: BaseException | None) -> None:
-        session, type_, name = self._session, self.type, self.name
+        session, type_, name, user = self._session, self.type, self.name, self.user
         start, end = self._start, self._end
         assert end is not None
         seconds = end - start
+        figures = session.figures
+        if user is not None and user._warm_up is not None:
+            figures = user._warm_up.figures(figures, start)
         if self.one_way and outcome is SUCCESS:
-            session.figures.count(type_, name, ONE_WAY)
+            figures.count(type_, name, ONE_WAY)
         else:
             key = (type_, name, SERVICE, outcome)
-            histogram = session.figures.timed.get(key)
+            histogram = figures.timed.get(key)
             if histogram is None:
-                histogram = session.figures.histogram(key)
+                histogram = figures.histogram(key)
             histogram.record(seconds * 1e9)
             if self._lateness is not None:
                 response = (seconds + self._lateness) * 1e9
-                session.figures.record(type_, name, RESPONSE, outcome, int(response))
+                figures.record(type_, name, RESPONSE, outcome, int(response))
         if self._spent is not None:
             for series, spent in self._spent:
-                session.figures.record(type_, name, series, outcome, int(spent * 1e9))
+                figures.record(type_, name, series, outcome, int(spent * 1e9))
         length, response = self.response_length, self.response
         if length is None:
             length = len(response) if type(response) is bytes else _length_of(response)
-        context, user = self.context, self.user
+        context = self.context
         if user is not None and user._has_context:
             context = {**self._context_of(user), **(context or {})}
         session.fire(

@@ -21,6 +21,7 @@ __all__ = [
     "SERVICE",
     "SKIPPED",
     "SUCCESS",
+    "WARM_UP",
     "Figures",
     "Key",
 ]
@@ -30,6 +31,7 @@ FAILURE: Final = "failure"
 CANCELLED: Final = "cancelled"
 ONE_WAY: Final = "one_way"
 SKIPPED: Final = "skipped"
+WARM_UP: Final = "warm_up"
 
 SERVICE: Final = "service"
 RESPONSE: Final = "response"

@@ -26,6 +26,7 @@ from protouser._errors import CallSkipped, ConfigurationError
 from protouser._executors import Stamp
 from protouser._steering import steers_locust
 from protouser._tasks import guard
+from protouser._warm_up import WarmUp
 
 if TYPE_CHECKING:
     from protouser._user import ProtocolUser
@@ -46,8 +47,7 @@ def start(user: ProtocolUser) -> None:
     try:
         _call(user, user.prepare)
         _connect(user)
-        user._started = True
-        _call(user, functools.partial(type(user).on_start, user))
+        _begin(user)
     except CallSkipped as skipped:
         _go_on_without(user, skipped)
     except StopUser:
@@ -61,6 +61,12 @@ def start(user: ProtocolUser) -> None:
         if isinstance(error, StopTest) or tasks is None:
             raise
         _end_user(user, error)
+
+
+def _begin(user: ProtocolUser) -> None:
+    user._warm_up = WarmUp(user.warm_up) if user.warm_up else None
+    user._started = True
+    _call(user, functools.partial(type(user).on_start, user))
 
 
 def stop(user: ProtocolUser) -> None:

@@ -11,8 +11,9 @@ from locust.env import Environment
 
 import logging
 import traceback
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 
@@ -23,6 +24,7 @@ from protouser._figures import Figures
 from protouser._names import Names
 from protouser._report import Report
 from protouser._schedule import Schedules
+from protouser._sections import Sections
 from protouser._timeline import Note, Timeline
 from protouser._watchdog import Block, Watchdog, debugger_attached
 
@@ -44,11 +46,15 @@ class Session:
         timeline: everything that was measured here, or on all workers, by the second; not on a
             worker, whose slices go to its master.
         reports: whether slices are kept for a master.
+        running: whether a test has started and not stopped.
+        sections: what other parts add to the results.
         by_worker: what each worker sent, by its client id.
         missing: workers whose last figures did not arrive.
         each_second: called once per second of a test; what raises is logged once.
         schedules: who may start a task when.
     """
+
+    _latest: ClassVar[weakref.ref[Session] | None] = None
 
     def __init__(self, environment: Environment | None = None) -> None:
         self.environment = environment
@@ -57,7 +63,11 @@ class Session:
         if environment is not None:
             self.fire = environment.events.request.fire
         self.reports = False
+        self.running = False
         self.each_second: list[Callable[[], object]] = []
+        self.sections = Sections()
+        self._early: list[tuple[str, str]] = []
+        self.ended: float | None = None
         self.reset()
         self.schedules = Schedules(self)
         self._bridge = Bridge.of_hub()
@@ -73,7 +83,27 @@ class Session:
         if session is None:
             session = cls(environment)
             setattr(environment, _ATTRIBUTE, session)
+            cls._latest = weakref.ref(session)
         return session
+
+    @classmethod
+    def latest(cls) -> Session | None:
+        """The session of the environment that was made last in this process, if it is alive."""
+        return None if cls._latest is None else cls._latest()
+
+    def start(self) -> None:
+        """A test starts: forget the last one."""
+        self.reset()
+        self.running = True
+        early, self._early = self._early, []
+        for kind, text in early:
+            self.note(kind, text)
+
+    def stop(self) -> None:
+        """No user runs any more; what still ends while the session closes counts all the same."""
+        self.running = False
+        self.ended = now()
+        self.close()
 
     def reset(self) -> None:
         """Forget every figure, as Locust does when a test starts."""
@@ -84,7 +114,7 @@ class Session:
         self.by_worker: dict[str, Figures] = {}
         self.missing: list[str] = []
         self.began = now()
-        self.ended: float | None = None
+        self.ended = None
         self._second = 0
         self._unsent = Report(self.began)
 
@@ -112,7 +142,10 @@ class Session:
         return report
 
     def note(self, kind: str, text: str) -> None:
-        """Note something about this moment of the test."""
+        """Note something about this moment of the test, or the beginning of the next one."""
+        if not self.running and self.environment is not None and self.environment.runner:
+            self._early.append((kind, text))
+            return
         note = Note(self.seconds, kind, text)
         if self.reports:
             self._unsent.notes.append(note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from locust.stats import console_logger
 
+import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -11,9 +12,11 @@ from protouser._figures import (
     CANCELLED,
     FAILURE,
     ONE_WAY,
+    RESPONSE,
     SERVICE,
     SKIPPED,
     SUCCESS,
+    WARM_UP,
     Figures,
 )
 from protouser._histogram import Histogram
@@ -30,9 +33,22 @@ _OUTCOMES = {
     CANCELLED: "cancelled",
     ONE_WAY: "one-way",
     SKIPPED: "skipped",
+    WARM_UP: "warm-up",
 }
 _ALWAYS = (SUCCESS, FAILURE)
-_PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+_TIMES = {
+    "p50": 0.5,
+    "p90": 0.9,
+    "p95": 0.95,
+    "p99": 0.99,
+    "p99.9": 0.999,
+    "p99.99": 0.9999,
+    "max": 1.0,
+}
+#: How many calls a row must have for a percentile to be another value than its maximum.
+_ENOUGH = {"p99.9": 1000, "p99.99": 10_000}
+#: What a narrow table goes without, first to last.
+_SPARE = ("p90", "p99.99", "p99.9", "p95")
 _WIDTH = 119
 _NAME_WIDTHS = (16, 48)
 _TYPE_WIDTH = 24
@@ -41,21 +57,48 @@ _TYPE_WIDTH = 24
 def log_summary(session: Session) -> None:
     """Write the summary where Locust writes its own tables, if anything was measured."""
     figures = session.results()
-    if figures:
-        for line in summary(figures, session.seconds, session.missing).splitlines():
+    if figures.rows() or figures.counters or figures.trends:
+        width = max(_WIDTH, shutil.get_terminal_size((0, 0)).columns - 1)
+        text = summary(figures, session.seconds, session.missing, width)
+        for line in [*text.splitlines(), *session.sections.lines()]:
             console_logger.info(line)
 
 
-def summary(figures: Figures, seconds: float, missing: Sequence[str] = ()) -> str:
-    """The figures as a table; times are of successful calls."""
-    shown = [key for key in _OUTCOMES if key in _ALWAYS or figures.total(key)]
-    head = ["Type", "Name", *(_OUTCOMES[key] for key in shown), *_PERCENTILES, "calls/s"]
-    rows = [row for name in figures.rows() for row in _rows(figures, name, shown, seconds)]
+def summary(
+    figures: Figures, seconds: float, missing: Sequence[str] = (), width: int = _WIDTH
+) -> str:
+    """The figures as a table; times are of successful calls.
+
+    A percentile that no row has enough calls for is left out, and so are some where the table
+    would be wider than ``width``.
+    """
+    outcomes = [key for key in _OUTCOMES if key in _ALWAYS or figures.total(key)]
+    times = _with_enough_calls(figures)
+    table = _head_and_rows(figures, outcomes, times, seconds)
+    for spare in _SPARE:
+        if _narrowest(table) > width and spare in times:
+            times.remove(spare)
+            table = _head_and_rows(figures, outcomes, times, seconds)
     calls = sum(figures.total(outcome) for outcome in _OUTCOMES)
-    lines = [f"protouser: {calls:,} calls in {seconds:.1f} s", "", *_table(head, rows)]
+    lines = [f"protouser: {calls:,} calls in {seconds:.1f} s", "", *_table(table, width)]
     lines += [f"  {text}" for text in _counters(figures)]
     lines += [f"  INCOMPLETE: no final figures from {worker}" for worker in missing]
     return "\n".join([*lines, ""])
+
+
+def _with_enough_calls(figures: Figures) -> list[str]:
+    counts = [histogram.count for key, histogram in figures.timed.items() if key[3] == SUCCESS]
+    return [time for time in _TIMES if _ENOUGH.get(time, 0) <= max(counts, default=0)]
+
+
+def _head_and_rows(
+    figures: Figures, outcomes: Sequence[str], times: Sequence[str], seconds: float
+) -> list[list[str]]:
+    head = ["Type", "Name", *(_OUTCOMES[key] for key in outcomes), *times, "calls/s"]
+    rows = [
+        row for name in figures.rows() for row in _rows(figures, name, outcomes, times, seconds)
+    ]
+    return [head, *rows]
 
 
 def duration(nanoseconds: float) -> str:
@@ -68,37 +111,43 @@ def duration(nanoseconds: float) -> str:
 
 
 def _rows(
-    figures: Figures, row: tuple[str, str], shown: Iterable[str], seconds: float
+    figures: Figures,
+    row: tuple[str, str],
+    shown: Iterable[str],
+    percentiles: Sequence[str],
+    seconds: float,
 ) -> list[list[str]]:
     type_, name = row
     counts = [figures.outcome(type_, name, outcome) for outcome in shown]
     rate = sum(figures.outcome(type_, name, outcome) for outcome in _OUTCOMES) / max(seconds, 1e-9)
     cells = [f"{count:,}" for count in counts]
-    times = _times(figures.timed.get((type_, name, SERVICE, SUCCESS)))
+    times = _times(figures.timed.get((type_, name, SERVICE, SUCCESS)), percentiles)
     lines = [[_cut(_text(type_), _TYPE_WIDTH), _text(name), *cells, *times, f"{rate:,.1f}"]]
     blank = [""] * (len(cells) - 1)
     for phase, series in _phases(figures, row):
-        lines.append(["", f"  {phase}", f"{series.count:,}", *blank, *_times(series), ""])
+        lines.append(
+            ["", f"  {phase}", f"{series.count:,}", *blank, *_times(series, percentiles), ""]
+        )
     return lines
 
 
 def _phases(figures: Figures, row: tuple[str, str]) -> list[tuple[str, Histogram]]:
     found = [
-        (_text(key[2]), series)
+        ("response time" if key[2] == RESPONSE else _text(key[2]), series)
         for key, series in figures.timed.items()
         if key[:2] == row and key[2] != SERVICE and key[3] == SUCCESS and series.count
     ]
     return sorted(found, key=lambda phase: phase[0])
 
 
-def _times(histogram: Histogram | None) -> list[str]:
+def _times(histogram: Histogram | None, percentiles: Sequence[str]) -> list[str]:
     if histogram is None or not histogram.count:
-        return ["-"] * len(_PERCENTILES)
-    return [duration(histogram.percentile(share)) for share in _PERCENTILES.values()]
+        return ["-"] * len(percentiles)
+    return [duration(histogram.percentile(_TIMES[name])) for name in percentiles]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    table = _with_short_names([head, *rows])
+def _table(table: list[list[str]], width: int) -> list[str]:
+    table = _with_short_names(table, width)
     widths = _widths(table)
     lines = []
     for row in table:
@@ -110,14 +159,20 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     return [lines[0], "-" * max(len(line) for line in lines), *lines[1:]]
 
 
+def _narrowest(table: list[list[str]]) -> int:
+    least, _ = _NAME_WIDTHS
+    widths = _widths([[type_, name[:least], *cells] for type_, name, *cells in table])
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
 def _widths(table: list[list[str]]) -> list[int]:
     return [max(len(row[i]) for row in table) for i in range(len(table[0]))]
 
 
-def _with_short_names(table: list[list[str]]) -> list[list[str]]:
+def _with_short_names(table: list[list[str]], width: int) -> list[list[str]]:
     least, most = _NAME_WIDTHS
     widths = _widths([[type_, "", *cells] for type_, _, *cells in table])
-    room = _WIDTH - sum(widths) - 2 * (len(widths) - 1)
+    room = width - sum(widths) - 2 * (len(widths) - 1)
     length = max(least, min(most, room))
     return [[type_, _cut(name, length), *cells] for type_, name, *cells in table]
 

@@ -8,6 +8,7 @@ two times, service and response; phases and trends are in the totals alone.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -116,9 +117,9 @@ class Timeline:
     def between(
         self, begin: float, end: float, wanted: Callable[[str, str], bool] = lambda *_: True
     ) -> Figures:
-        """What the slices that begin in this part of the test hold, of the rows that are wanted."""
+        """What the slices whose middle is in this part of the test hold, of the rows wanted."""
         figures = Figures()
-        first, last = int(begin // self.width), int(-(-end // self.width))
+        first, last = (math.ceil(at / self.width - 0.5) for at in (begin, end))
         for index in range(first, last):
             if index in self._slices:
                 self._slices[index].add_to(figures, wanted)

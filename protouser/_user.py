@@ -31,6 +31,7 @@ from protouser._schedule import Iteration, Turns
 from protouser._steering import steers_locust
 from protouser._timed import TimedMethods, wrap
 from protouser._trend import Trend
+from protouser._warm_up import WarmUp
 
 __all__ = ["ProtocolUser"]
 
@@ -61,6 +62,9 @@ class ProtocolUser(User):
         close_timeout: seconds that closing may take.
         iterations: how many tasks all users of the class together start in a test, over all
             processes; then they stop, and the test with the last of them. None for no limit.
+        warm_up: what each user's calls count apart, in no percentile: seconds since it is
+            connected, as in 10 or "10s", or a number of calls, as in "20 calls". Locust's own
+            table has them all the same.
     """
 
     abstract = True
@@ -71,6 +75,8 @@ class ProtocolUser(User):
     connect_backoff: float = 1.0
     close_timeout: float = 3.0
     iterations: ClassVar[int | None] = None
+    warm_up: float | str = 0
+    _warm_up: WarmUp | None = None
     _hooks: ClassVar[Hooks | None] = None
     _has_context: ClassVar[bool] = False
     _declared_host: ClassVar[str | None] = None
@@ -269,8 +275,10 @@ class ProtocolUser(User):
         """Read the host that this class will open, before the load starts.
 
         Raises:
-            ConfigurationError: it is malformed, or nobody owns its scheme.
+            ConfigurationError: it is malformed, or nobody owns its scheme; or ``warm_up`` is no
+                time.
         """
+        WarmUp(cls.warm_up)
         host = given if given and cls.accepts_host(given) else cls.host
         if cls.connect is not ProtocolUser.connect or not cls._opens(host, given):
             return

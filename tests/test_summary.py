@@ -2,7 +2,17 @@
 
 import pytest
 
-from protouser._figures import CANCELLED, FAILURE, ONE_WAY, SERVICE, SKIPPED, SUCCESS, Figures
+from protouser._figures import (
+    CANCELLED,
+    FAILURE,
+    ONE_WAY,
+    RESPONSE,
+    SERVICE,
+    SKIPPED,
+    SUCCESS,
+    WARM_UP,
+    Figures,
+)
 from protouser._histogram import Histogram
 from protouser._summary import duration, summary
 
@@ -65,6 +75,43 @@ def test_long_names_are_cut_in_the_middle_and_the_table_fits_120_columns(outcome
     assert "that  12,345" in names[0]
 
 
+def busy(calls):
+    figures = Figures()
+    for number in range(calls):
+        figures.record("grpc", LONG, SERVICE, SUCCESS, 123_000_000 + number)
+        figures.record("grpc", LONG, RESPONSE, SUCCESS, 10 * (123_000_000 + number))
+    return figures
+
+
+def columns(figures, *arguments):
+    return summary(figures, 1.0, *arguments).splitlines()[2].split()[2:]
+
+
+@pytest.mark.parametrize(
+    ("calls", "tail"), [(999, []), (1_000, ["p99.9"]), (10_000, ["p99.9", "p99.99"])]
+)
+def test_a_percentile_is_shown_where_there_are_calls_enough(calls, tail):
+    expected = ["ok", "failed", "p50", "p90", "p95", "p99", *tail, "max", "calls/s"]
+    assert columns(busy(calls)) == expected
+
+
+def test_a_narrow_table_goes_without_some_percentiles_and_a_wide_one_has_them():
+    figures = busy(10_000)
+    for outcome in (ONE_WAY, CANCELLED, SKIPPED, WARM_UP):
+        figures.count("grpc", LONG, outcome)
+    counts = ["ok", "failed", "cancelled", "one-way", "skipped", "warm-up"]
+    assert columns(figures) == [*counts, "p50", "p95", "p99", "max", "calls/s"]
+    everything = [*counts, "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max", "calls/s"]
+    assert columns(figures, (), 180) == everything
+
+
+def test_the_response_time_is_a_row_below_the_service_time():
+    lines = summary(busy(100), 1.0).splitlines()
+    service, response = (line.split() for line in lines[4:6])
+    assert response[:3] == ["response", "time", "100"]
+    assert (service[-3:-1], response[-2:]) == (["123", "ms"], ["1.23", "s"])
+
+
 def test_a_name_is_cut_to_48_columns_and_a_type_to_24():
     figures = Figures()
     figures.count("T" * 60, "n" * 60, ONE_WAY)
@@ -93,12 +140,12 @@ def test_a_time_has_the_unit_that_fits(nanoseconds, text):
 GOLDEN = """\
 protouser: 106 calls in 10.0 s
 
-Type  Name           ok  failed  cancelled  one-way  skipped      p50      p95      p99     max  calls/s
---------------------------------------------------------------------------------------------------------
-tcp   connect         1       0          0        0        0    2.5 s    2.5 s    2.5 s   2.5 s      0.1
-tcp   get           100       1          1        0        1  49.9 ms  95.2 ms  98.8 ms  100 ms     10.3
-        first item    1                                        250 us   250 us   250 us  250 us
-udp   send            0       0          0        2        0        -        -        -       -      0.2
+Type  Name           ok  failed  cancelled  one-way  skipped      p50      p90      p95      p99     max  calls/s
+-----------------------------------------------------------------------------------------------------------------
+tcp   connect         1       0          0        0        0    2.5 s    2.5 s    2.5 s    2.5 s   2.5 s      0.1
+tcp   get           100       1          1        0        1  49.9 ms  89.9 ms  95.2 ms  98.8 ms  100 ms     10.3
+        first item    1                                        250 us   250 us   250 us   250 us  250 us
+udp   send            0       0          0        2        0        -        -        -        -       -      0.2
   reconnects: 2
   items of tcp get: 1,234
   stock: 1 values, p50 12.5, p95 12.5

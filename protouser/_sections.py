@@ -1,0 +1,50 @@
+"""What other parts add to the results: rows for the JSON file, the web UI and thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Section", "Sections"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of the results.
+
+    Attributes:
+        key: the member of the JSON document.
+        title: the tab of the web UI; without one there is no tab.
+        rows: asked for on the master, at any time, for dictionaries of text and numbers that JSON
+            can hold; all with the same keys.
+        lines: what is said about it under the summary.
+    """
+
+    key: str
+    title: str
+    rows: Callable[[], list[dict[str, Any]]]
+    lines: Callable[[], Iterable[str]] = tuple
+
+
+class Sections:
+    """The sections of one session, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Section] = {}
+
+    def add(self, section: Section) -> None:
+        """Add a section, or replace that of the same key."""
+        self._all[section.key] = section
+
+    def __iter__(self) -> Iterator[Section]:
+        return iter(list(self._all.values()))
+
+    def rows(self, key: str) -> list[dict[str, Any]]:
+        """The rows of a section; none where nobody added it."""
+        section = self._all.get(key)
+        return section.rows() if section else []
+
+    def lines(self) -> list[str]:
+        """What all sections say under the summary."""
+        return [line for section in self for line in section.lines()]

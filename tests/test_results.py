@@ -1,0 +1,220 @@
+"""Result files: what is in them, when they are written, and what is said before a test starts."""
+
+from locust import constant, stats, task
+
+import csv
+import json
+import os
+from types import SimpleNamespace
+
+import gevent
+import pytest
+
+from protouser import ConfigurationError, ProtocolUser, _buckets, annotate, attach, stage
+from protouser._figures import CANCELLED, FAILURE, SERVICE, SUCCESS, WARM_UP
+from protouser._results import SCHEMA, document
+from protouser._results._document import without_secrets
+from protouser._results._files import writable
+from protouser._sections import Section
+from protouser.testing import load
+
+PERCENTILES = ["p50_ns", "p90_ns", "p95_ns", "p99_ns", "p999_ns", "p9999_ns"]
+
+
+@pytest.fixture
+def run(locust_env):
+    """A test that runs in an environment without users; stopped by a call."""
+    session = attach(locust_env)
+    locust_env.create_local_runner()
+    locust_env.events.test_start.fire(environment=locust_env)
+    ended = []
+
+    def stop():
+        if not ended:
+            ended.append(True)
+            locust_env.events.test_stop.fire(environment=locust_env)
+
+    yield SimpleNamespace(session=session, stop=stop, environment=locust_env)
+    stop()
+
+
+def measure(session):
+    for milliseconds in range(1, 101):
+        session.figures.record("tcp", "get", SERVICE, SUCCESS, milliseconds * 1_000_000)
+    session.figures.record("tcp", "get", SERVICE, FAILURE, 5_000)
+    session.figures.record("tcp", "get", "first item", SUCCESS, 7_000)
+    session.figures.count("tcp", "get", CANCELLED)
+    session.figures.add("tcp", "get", "late", 1 << 70)
+    session.figures.trend("stock", 12.5)
+
+
+def test_the_document_has_every_figure(run):
+    measure(run.session)
+    run.session.sections.add(Section("feeders", "Feeders", lambda: [{"name": "a", "left": 3}]))
+    run.stop()
+    results = json.loads(json.dumps(document(run.session)))
+    assert results["schema"] == SCHEMA
+    assert results["run"]["versions"].keys() == {"protouser", "locust", "python"}
+    cancelled, failure, success, phase = sorted(
+        results["calls"], key=lambda row: (row["series"] != "service", row["outcome"])
+    )
+    assert cancelled == {
+        **{"type": "tcp", "name": "get", "series": "service"},
+        **{"outcome": "cancelled", "count": 1},
+    }
+    assert (failure["outcome"], failure["count"], failure["max_ns"]) == ("failure", 1, 5_000)
+    assert (phase["series"], phase["p50_ns"]) == ("first item", 7_000)
+    assert success["count"] == 100
+    assert (success["min_ns"], success["mean_ns"], success["max_ns"]) == (10**6, 50_500_000, 10**8)
+    percentiles = [success[name] / 1e6 for name in PERCENTILES]
+    assert percentiles == pytest.approx([50, 90, 95, 99, 100, 100], rel=0.004)
+    assert results["counters"] == [
+        {"type": "tcp", "name": "get", "counter": "late", "value": 1 << 70}
+    ]
+    assert results["trends"][0]["name"] == "stock"
+    assert results["trends"][0]["p50"] == 12.5
+    assert results["feeders"] == [{"name": "a", "left": 3}]
+    (slice_,) = results["timeline"]
+    assert slice_["at"] == 0
+    assert {row["outcome"]: row["count"] for row in slice_["calls"]} == {
+        "success": 100,
+        "failure": 1,
+        "cancelled": 1,
+    }
+
+
+def test_stages_have_the_figures_of_their_time_and_notes_before_the_start_are_kept(locust_env):
+    session = attach(locust_env)
+    locust_env.create_local_runner()
+    stage("ramp")
+    locust_env.events.test_start.fire(environment=locust_env)
+    stage("ramp")
+    session.timeline.add(0, figures_of(3))
+    session.began -= 10
+    stage("peak")
+    annotate("broker restart")
+    session.timeline.add(10, figures_of(5))
+    session.began -= 5
+    locust_env.events.test_stop.fire(environment=locust_env)
+    results = document(session)
+    stages = [(s["name"], int(s["begin"]), int(s["end"])) for s in results["stages"]]
+    assert stages == [("ramp", 0, 10), ("peak", 10, 15)]
+    assert [s["calls"][0]["count"] for s in results["stages"]] == [3, 5]
+    (note,) = results["annotations"]
+    assert note == {"at": pytest.approx(10, abs=5), "text": "broker restart"}
+
+
+def figures_of(calls):
+    from protouser._figures import Figures
+
+    figures = Figures()
+    for _ in range(calls):
+        figures.record("tcp", "get", SERVICE, SUCCESS, 1_000)
+    return figures
+
+
+def test_files_are_written_when_the_test_stops(run, tmp_path):
+    run.environment.parsed_options = SimpleNamespace(
+        protouser_json=str(tmp_path / "r.json"), protouser_csv=str(tmp_path / "r.csv")
+    )
+    measure(run.session)
+    assert list(tmp_path.iterdir()) == []
+    run.stop()
+    assert {path.name for path in tmp_path.iterdir()} == {"r.json", "r.csv", "r.timeline.csv"}
+    results = json.loads((tmp_path / "r.json").read_text())
+    with (tmp_path / "r.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(results["calls"])
+    assert {row["outcome"]: row["count"] for row in rows if row["series"] == "service"} == {
+        "success": "100",
+        "failure": "1",
+        "cancelled": "1",
+    }
+    with (tmp_path / "r.timeline.csv").open() as file:
+        assert [row["at"] for row in csv.DictReader(file)] == ["0"] * 3
+
+
+def test_a_file_that_cannot_be_written_at_the_end_is_said_and_loses_no_other(run, tmp_path, caplog):
+    (tmp_path / "gone").mkdir()
+    run.environment.parsed_options = SimpleNamespace(
+        protouser_json=str(tmp_path / "gone" / "r.json"), protouser_csv=str(tmp_path / "r.csv")
+    )
+    (tmp_path / "gone").rmdir()
+    run.stop()
+    assert "r.json could not be written: No such file or directory" in caplog.text
+    assert (tmp_path / "r.csv").exists()
+
+
+def test_a_path_is_checked_before_the_test(tmp_path):
+    with pytest.raises(ConfigurationError, match="there is no directory"):
+        writable(str(tmp_path / "nowhere" / "r.json"))
+    with pytest.raises(ConfigurationError, match="is a directory; name a file in it"):
+        writable(str(tmp_path))
+    assert writable(str(tmp_path / "r.json")) == str(tmp_path / "r.json")
+    if os.getuid():
+        with pytest.raises(ConfigurationError, match="permission denied"):
+            writable("/r.json")
+
+
+def test_no_secret_of_the_command_line_is_in_the_results():
+    given = ["locust", "--host", "mqtt://me:hunter2@broker", "--api-token", "hunter2", "-u", "5"]
+    given += ["--proxy=socks5://a:hunter2@x", "--password=hunter2", "--web-login", "-t", "3s"]
+    shown = without_secrets(given)
+    assert "hunter2" not in str(shown)
+    expected = ["locust", "--host", "mqtt://***@broker", "--api-token", "***", "-u", "5"]
+    expected += ["--proxy=socks5://***@x", "--password=***", "--web-login", "-t", "3s"]
+    assert shown == expected
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "counted"),
+    [(0.000212, 0.0), (0.0236, 0.024), (0.374, 0.37), (3.74, 3.7), (37.4, 37), (374.0, 370)],
+)
+def test_locust_counts_with_two_digits_below_a_millisecond(milliseconds, counted):
+    _buckets.use_fine_buckets()
+    assert stats.bucket_response_time(milliseconds) == counted
+
+
+def test_who_has_replaced_locusts_rounding_keeps_his_own(monkeypatch):
+    monkeypatch.setattr(stats, "bucket_response_time", round)
+    _buckets.use_fine_buckets()
+    assert stats.bucket_response_time is round
+
+
+class Warming(ProtocolUser):
+    wait_time = constant(0)
+    warm_up = "3 calls"
+
+    @task
+    def work(self):
+        with self.measure("work") as call:
+            call.mark("half")
+            gevent.sleep(0.01)
+
+
+def test_calls_of_the_warm_up_are_counted_apart_and_locust_has_them_all():
+    results = load(Warming, users=2, seconds=0.5)
+    figures = results.figures
+    assert figures.outcome("Warming", "work", WARM_UP) == 6
+    counted = figures.outcome("Warming", "work", SUCCESS)
+    assert counted > 2
+    assert figures.timed["Warming", "work", "half", SUCCESS].count == counted
+    assert len(results.reports) == counted + 6
+
+
+def test_seconds_of_warm_up_are_each_users_own():
+    class Slow(Warming):
+        warm_up = "60s"
+
+    figures = load(Slow, users=1, seconds=0.3).figures
+    assert figures.outcome("Slow", "work", SUCCESS) == 0
+    assert figures.outcome("Slow", "work", WARM_UP) > 2
+
+
+@pytest.mark.parametrize("said", ["soon", "-3", "3 rounds", None])
+def test_a_warm_up_that_is_no_time_is_said_before_the_test(said):
+    class Wrong(Warming):
+        warm_up = said
+
+    with pytest.raises(ConfigurationError, match=r"warm_up = .*it is seconds, as in 10 or"):
+        Wrong.check_host(None)
