@@ -12,16 +12,20 @@ from protouser._errors import (
     ConnectionLost,
     MalformedMessage,
     ProtouserError,
+    UnexpectedMessage,
 )
 from protouser._hooks import after_call, before_call, on_message
+from protouser._identifiers import by_bytes, by_field, by_regex
 from protouser._inbox import Inbox
 from protouser._matchers import Matcher, contains, equals, field, regex
 from protouser._message_client import MessageClient
-from protouser._message_connection import Match, MessageConnection
+from protouser._message_connection import MessageConnection
+from protouser._reader import Match
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
 from protouser._schedule import arrival_rate
 from protouser._stages import annotate, stage
+from protouser._sequence import expected
 from protouser._timed import timed, unwrap
 from protouser._url import Url
 from protouser._user import ProtocolUser
@@ -46,6 +50,7 @@ __all__ = [
     "ProtocolUser",
     "ProtouserError",
     "Request",
+    "UnexpectedMessage",
     "Url",
     "adapters",
     "after_call",
@@ -53,8 +58,12 @@ __all__ = [
     "arrival_rate",
     "attach",
     "before_call",
+    "by_bytes",
+    "by_field",
+    "by_regex",
     "contains",
     "equals",
+    "expected",
     "field",
     "now",
     "on_message",

@@ -22,6 +22,7 @@ __all__ = [
     "ConnectionLost",
     "MalformedMessage",
     "ProtouserError",
+    "UnexpectedMessage",
 ]
 
 
@@ -51,3 +52,7 @@ class MalformedMessage(ProtouserError, ValueError):
 
 class CallSkipped(ProtouserError):
     """A hook vetoed the call; raised on entry of a ``measure`` block, it ends the task quietly."""
+
+
+class UnexpectedMessage(ProtouserError):
+    """A message came that no call was waiting for, where that was declared a failure."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from protouser._call import Call, now
 from protouser._inbox import Expected
-from protouser._message_connection import MessageConnection
+from protouser._message_source import MessageSource
 from protouser._request import Request
 
 __all__ = ["Expectation"]
@@ -28,16 +28,16 @@ class Expectation:
     def __init__(
         self,
         call: Call,
-        connection: MessageConnection[Any],
+        source: MessageSource[Any],
     ) -> None:
-        self._connection = connection
+        self._source = source
         self._waited = False
         self._call = call.begin()
         self._since = now()
         request: Request = call.request  # as the hooks have left it
         self._timeout = request.timeout
         try:
-            self._expected: Expected[Any] = connection.inbox.expect(
+            self._expected: Expected[Any] = source.inbox.expect(
                 match=request.match, after=self._since
             )
         except BaseException as error:
@@ -56,18 +56,18 @@ class Expectation:
         self._waited = True
         call = self._call
         try:
-            message, at = self._expected.wait(self._timeout, self._since, "message")
+            message, at, waited = self._expected.wait(self._timeout, self._since, "message")
         except BaseException as error:
             self._fail(error)
             raise
         self.message = call.response = message
-        call.response_length = self._connection.length_of(message)
         call.stop(at)
+        self._source.note_arrival(call, message, at, waited)
         call.end()
         return message
 
     def _fail(self, error: BaseException) -> None:
-        self._connection.note_end(error)
+        self._source.note_end(error)
         self._call.end(error)
 
     def __enter__(self) -> Self:

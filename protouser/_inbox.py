@@ -1,9 +1,10 @@
 """Messages that have arrived, in order, and the greenlets that wait for them.
 
 The engine delivers from its hub callback, and a waiting greenlet is switched to right there: no
-queue, no event, no second turn of the loop between the bytes and the user's code. A message that
-nobody waits for is kept; above ``limit`` the source is asked to stop reading, which the peer feels
-as back-pressure, so a user who never reads does not fill the memory.
+queue, no event, no second turn of the loop between the bytes and the user's code. A message goes to
+the request whose id it has, or else to the first who waits for such a one. What nobody waits for
+is kept, dropped or reported, as ``unmatched`` says. Above ``limit`` the source is asked to stop
+reading, which the peer feels as back-pressure, so a user who never reads does not fill the memory.
 
 Deadlines cost no timer per wait. One timer per inbox runs towards the earliest deadline it knew
 when it was started and is left running when that wait is over; when it fires, it looks at the
@@ -13,31 +14,44 @@ clock, ends who is overdue and starts again for the rest.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterator
+from types import FunctionType
+from typing import Any, Final, Generic, TypeVar
 
 from gevent import get_hub
 
 from protouser._call import now
-from protouser._errors import CallTimeout, ConnectionLost
-from protouser._waiting import Waiter
+from protouser._correlation import Correlation, Tally
+from protouser._errors import CallTimeout, ConfigurationError, ConnectionLost
+from protouser._reader import NEVER, Match, Reader
 
 __all__ = ["Expected", "Inbox"]
 
 Message = TypeVar("Message")
-Match = Callable[[Message], object]
 
-_NEVER = float("inf")
 _OVERDUE = CallTimeout("overdue")  # a sign for get, which knows how long that was
+#: What can be done with a message that nobody waits for.
+_POLICIES: Final = ("keep", "drop", "fail")
+#: Who waits for one message must see the others pass; so many are kept for that at least.
+_MOST_PASSED: Final = 10_000
+#: Functions that find ids, of one connection; lambdas written in a task are one each line.
+_MOST_CORRELATIONS: Final = 8
 
 
 class Inbox(Generic[Message]):
     """A first-in, first-out inbox of ``(message, time of arrival)`` for the greenlets of one hub.
 
     Args:
-        limit: how many messages may be kept before the source is paused.
+        limit: how many messages may be kept. Then the source is paused; where it cannot be, or
+            somebody waits for a message behind them, what nobody wants is dropped and counted.
         on_full: called when ``limit`` is reached; the source should stop delivering.
         on_drained: called when half of them are read; the source may go on.
+
+    Attributes:
+        unmatched: "keep", "drop" or "fail": what is done with a message that nobody waits for.
+        on_unmatched: called with such a message in the hub where that is "fail".
+        tally: called with the name of a counter, and of the row that it is about: "dropped",
+            "late replies", "duplicate replies".
     """
 
     def __init__(
@@ -46,9 +60,13 @@ class Inbox(Generic[Message]):
         on_full: Callable[[], object] | None = None,
         on_drained: Callable[[], object] | None = None,
     ) -> None:
+        self.unmatched = "keep"
+        self.on_unmatched: Callable[[Message], object] = _nothing
+        self.tally: Tally = _nothing
         self._hub = get_hub()
         self._kept: deque[tuple[Message, float]] = deque()
-        self._waiters: deque[_Reader[Message]] = deque()
+        self._waiters: deque[Reader[Message]] = deque()
+        self._correlations: dict[object, Correlation[Message]] = {}
         self._end: BaseException | None = None
         self._limit = limit
         self._on_full = on_full
@@ -66,21 +84,43 @@ class Inbox(Generic[Message]):
         """True after ``end`` or ``fail``."""
         return self._end is not None
 
+    def configure(
+        self,
+        tally: Tally,
+        unmatched: str = "keep",
+        on_unmatched: Callable[[Message], object] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Say what becomes of messages that nobody waits for, and where that is counted.
+
+        Raises:
+            ConfigurationError: there is no such policy, or no such limit.
+        """
+        if unmatched not in _POLICIES:
+            raise ConfigurationError(
+                f"unmatched={unmatched!r}; there are {', '.join(map(repr, _POLICIES))}"
+            )
+        if limit is not None:
+            if type(limit) is not int or limit < 1:
+                raise ConfigurationError(f"buffer={limit!r} is no number of messages above 0")
+            self._limit = limit
+        self.tally = tally
+        self.unmatched = unmatched
+        if on_unmatched is not None:
+            self.on_unmatched = on_unmatched
+
     def deliver(self, message: Message, at: float) -> None:
-        """Give a message that arrived at ``at`` to the first who waits, or keep it.
+        """Give a message that arrived at ``at`` to who waits for it, or keep it.
 
         Called in the hub it runs that greenlet's code before it returns. After the end the message
         is dropped.
         """
+        if self._correlations and self._is_reply(message, at):
+            return
         if self._waiters and self._offer(message, at):
             return
         if self._end is None:
-            self._kept.append((message, at))
-            # who waits for one message must not be cut off from it by the others
-            if len(self._kept) >= self._limit and not self._full and not self._waiters:
-                self._full = True
-                if self._on_full is not None:
-                    self._on_full()
+            self._put_by(message, at)
 
     def get(
         self,
@@ -88,7 +128,7 @@ class Inbox(Generic[Message]):
         since: float | None = None,
         awaited: str = "message",
         *,
-        match: Match[Message] | None = None,
+        match: Match | None = None,
         after: float | None = None,
     ) -> tuple[Message, float, bool]:
         """The next message, the ``now()`` at which it arrived, and whether it was waited for.
@@ -115,11 +155,49 @@ class Inbox(Generic[Message]):
         self._wait(reader)
         if reader.error is None:
             return reader.message, reader.at, True
-        raise _refusal(reader.error, awaited, timeout)
+        raise _refusal(reader, awaited, timeout)
 
-    def expect(self, *, match: Match[Message] | None, after: float) -> Expected[Message]:
+    def expect(self, *, match: Match | None, after: float) -> Expected[Message]:
         """Ask for a message that arrives at ``after`` or later, and wait for it at leisure."""
         return Expected(self, self._enlist(match, after))
+
+    def expect_in_order(self, matches: list[Match | None], after: float) -> list[Expected[Message]]:
+        """Ask for messages that arrive one after the other; who has come makes way for the next."""
+        first, *others = (_reader(self, match) for match in matches)
+        last = first
+        for reader in others:
+            last.following = last = reader
+        first.after = after
+        self._admit(first)
+        return [Expected(self, reader) for reader in (first, *others)]
+
+    def ask(
+        self, identify: Callable[[Any], Any], number: Hashable, *, row: str, match: Match | None
+    ) -> Expected[Message]:
+        """Ask for the reply in which ``identify`` finds ``number``, and wait for it at leisure.
+
+        ``row`` is what a late or a second reply is counted under.
+
+        Raises:
+            ConfigurationError: another request with this id is in flight.
+        """
+        if self._end is not None:
+            raise self._end.with_traceback(None)
+        reader = _reader(self, match)
+        reader.number, reader.row = number, row
+        self._correlation(identify).add(reader)
+        return Expected(self, reader)
+
+    def give_back(self, messages: list[tuple[Message, float]]) -> None:
+        """These were read, in this order, and are of no use: they are the next to be read."""
+        self._kept.extendleft(reversed(messages))
+
+    def interrupt(self, error: BaseException) -> None:
+        """Whoever waits now gets ``error``; what comes later is delivered as ever."""
+        for reader in list(self._readers()):
+            if not reader.done:
+                self._dismiss(reader)
+                reader.refuse(error)
 
     def end(self, error: BaseException | None = None) -> None:
         """No more will come: who waits gets ``error`` at once, what is kept can still be read."""
@@ -127,29 +205,51 @@ class Inbox(Generic[Message]):
             return
         self._end = error or ConnectionLost("the connection has ended")
         self._stop_timer()
-        while self._waiters:
-            self._refuse(self._waiters.popleft(), self._end)
+        self.interrupt(self._end)
 
     def fail(self, error: BaseException) -> None:
         """No more will come and what is kept is of no use: everybody gets ``error``."""
         self._kept.clear()
         self.end(error)
 
-    def _enlist(self, match: Match[Message] | None, after: float | None) -> _Reader[Message]:
-        if self._end is not None:
-            raise self._end.with_traceback(None)
-        if self._full:
-            self._drained()
-        reader: _Reader[Message] = _Reader(self._hub)
+    def reopen(self) -> None:
+        """More will come after all, on another connection; what is kept stays."""
+        self._end = None
+
+    def _correlation(self, identify: Callable[[Any], Any]) -> Correlation[Message]:
+        key = _same(identify)
+        found = self._correlations.get(key)
+        if found is None:
+            idle = [key for key, known in self._correlations.items() if not known.pending]
+            if len(self._correlations) >= _MOST_CORRELATIONS and idle:
+                del self._correlations[idle[0]]
+            found = self._correlations[key] = Correlation(identify, self.tally)
+        return found
+
+    def _is_reply(self, message: Message, at: float) -> bool:
+        correlations = self._correlations.values()
+        if len(correlations) > 1:
+            return any(correlation.take(message, at) for correlation in list(correlations))
+        return next(iter(correlations)).take(message, at)
+
+    def _enlist(self, match: Match | None, after: float | None) -> Reader[Message]:
+        reader: Reader[Message] = Reader(self._hub)
         reader.match = match
         if after is not None:
             reader.after = after
-        self._waiters.append(reader)
+        self._admit(reader)
         return reader
 
-    def _wait(self, reader: _Reader[Message]) -> None:
+    def _admit(self, reader: Reader[Message]) -> None:
+        if self._end is not None:
+            raise self._end.with_traceback(None)
+        self._waiters.append(reader)
+
+    def _wait(self, reader: Reader[Message]) -> None:
+        if self._full:  # who waits for one message must not be cut off from it by the others
+            self._drained()
         deadline = reader.deadline
-        if deadline < _NEVER and (self._timer is None or deadline < self._timer_at):
+        if deadline < NEVER and (self._timer is None or deadline < self._timer_at):
             self._start_timer(deadline)
         try:
             reader.wait()
@@ -162,22 +262,61 @@ class Inbox(Generic[Message]):
         first = self._waiters[0]
         if first.match is None and at >= first.after:  # as nearly always
             self._waiters.popleft()
-            first.answer(message, at)
+            self._hand(first, message, at)
             return True
         for reader in tuple(self._waiters):
             try:
                 taken = at >= reader.after and (reader.match is None or reader.match(message))
             except Exception as error:  # noqa: BLE001  the user's predicate: his call fails by it
                 self._waiters.remove(reader)
-                self._refuse(reader, error)
+                reader.refuse(error)
                 return bool(self._waiters) and self._offer(message, at)
             if taken:
                 self._waiters.remove(reader)
-                reader.answer(message, at)
+                self._hand(reader, message, at)
                 return True
         return False
 
-    def _find_kept(self, match: Match[Message] | None, after: float | None) -> int | None:
+    def _hand(self, reader: Reader[Message], message: Message, at: float) -> None:
+        following = reader.following
+        if following is not None:
+            following.after = at
+            self._waiters.appendleft(following)
+        reader.answer(message, at)
+
+    def _put_by(self, message: Message, at: float) -> None:
+        """Nobody waits for it."""
+        kept = self._kept
+        if self.unmatched != "keep":
+            self.tally("dropped", None)
+            if self.unmatched == "fail":
+                self.on_unmatched(message)
+        elif len(kept) < self._limit:
+            kept.append((message, at))
+            if len(kept) >= self._limit:
+                self._fill()
+        elif self._on_full is not None and (not self._awaited() or len(kept) < _MOST_PASSED):
+            kept.append((message, at))  # what was read along with the last one, before the pause
+            self._fill()
+        else:
+            self.tally("dropped", None)
+
+    def _fill(self) -> None:
+        if not self._full and not self._awaited():
+            self._full = True
+            if self._on_full is not None:
+                self._on_full()
+
+    def _awaited(self) -> bool:
+        """True while a greenlet waits, for whom the source has to go on."""
+        return any(reader.waits for reader in self._readers())
+
+    def _readers(self) -> Iterator[Reader[Message]]:
+        yield from self._waiters
+        for correlation in self._correlations.values():
+            yield from correlation.pending.values()
+
+    def _find_kept(self, match: Match | None, after: float | None) -> int | None:
         if after is not None and self._kept[-1][1] < after:
             return None
         for place, (message, at) in enumerate(self._kept):
@@ -200,14 +339,20 @@ class Inbox(Generic[Message]):
         if self._on_drained is not None:
             self._on_drained()
 
-    def _refuse(self, reader: _Reader[Message], error: BaseException) -> None:
-        reader.error = error
-        reader.wake()
-
-    def _leave(self, reader: _Reader[Message]) -> None:
-        """A reader was killed: nothing may be lost to it."""
-        if not reader.done:
+    def _dismiss(self, reader: Reader[Message]) -> None:
+        """A reader that has nothing yet waits no more."""
+        if reader.correlation is not None:
+            reader.correlation.give_up(reader)
+        elif reader in self._waiters:
             self._waiters.remove(reader)
+
+    def _leave(self, reader: Reader[Message]) -> None:
+        """Nobody reads what a reader got: nothing may be lost, nor a reply become another's."""
+        if reader.left:
+            return
+        reader.left = True
+        if not reader.done or reader.correlation is not None:
+            self._dismiss(reader)
         elif reader.error is None and not (
             self._waiters and self._offer(reader.message, reader.at)
         ):
@@ -228,56 +373,66 @@ class Inbox(Generic[Message]):
     def _end_overdue(self) -> None:
         self._stop_timer()
         at = now()
-        for reader in [reader for reader in self._waiters if reader.deadline <= at]:
-            if not reader.done and reader in self._waiters:
-                self._waiters.remove(reader)
-                self._refuse(reader, _OVERDUE)
-        earliest = min((reader.deadline for reader in self._waiters), default=_NEVER)
-        if earliest < _NEVER and (self._timer is None or earliest < self._timer_at):
+        for reader in [reader for reader in self._readers() if reader.deadline <= at]:
+            if not reader.done:
+                self._dismiss(reader)
+                reader.refuse(_OVERDUE)
+        earliest = min((reader.deadline for reader in self._readers()), default=NEVER)
+        if earliest < NEVER and (self._timer is None or earliest < self._timer_at):
             self._start_timer(earliest)
 
 
 class Expected(Generic[Message]):
     """A message that was asked for, and may have come already."""
 
-    def __init__(self, inbox: Inbox[Message], reader: _Reader[Message]) -> None:
+    def __init__(self, inbox: Inbox[Message], reader: Reader[Message]) -> None:
         self._inbox = inbox
         self._reader = reader
 
-    def wait(self, timeout: float | None, since: float, awaited: str) -> tuple[Message, float]:
-        """The message and the ``now()`` at which it came; as ``Inbox.get``, and once only."""
+    def wait(
+        self, timeout: float | None, since: float, awaited: str
+    ) -> tuple[Message, float, bool]:
+        """As ``Inbox.get``, and once only. What came after its time is left to others."""
         reader = self._reader
-        if not reader.done:
+        waited = not reader.done
+        if waited:
             if timeout is not None:
                 reader.deadline = since + timeout
             self._inbox._wait(reader)
-        if reader.error is None:
-            return reader.message, reader.at
-        raise _refusal(reader.error, awaited, timeout)
+        if reader.error is not None:
+            raise _refusal(reader, awaited, timeout)
+        if not waited and timeout is not None and reader.at > since + timeout:
+            self._inbox._leave(reader)
+            raise CallTimeout(f"no {awaited} within {timeout:g} s")
+        return reader.message, reader.at, waited
 
     def cancel(self) -> None:
         """It is not wanted any more; if it has come it is kept for others."""
         self._inbox._leave(self._reader)
 
 
-class _Reader(Waiter, Generic[Message]):
-    """One ``get``: who waits, until when, and what it got."""
-
-    message: Message
-    at: float
-    match: Match[Message] | None = None
-    after = -_NEVER
-    deadline = _NEVER
-    error: BaseException | None = None
-
-    def answer(self, message: Message, at: float) -> None:
-        """This is what was waited for."""
-        self.message = message
-        self.at = at
-        self.wake()
+def _reader(inbox: Inbox[Message], match: Match | None) -> Reader[Message]:
+    reader: Reader[Message] = Reader(inbox._hub)
+    reader.match = match
+    return reader
 
 
-def _refusal(error: BaseException, awaited: str, timeout: float | None) -> BaseException:
-    if error is _OVERDUE:
-        return CallTimeout(f"no {awaited} within {timeout:g} s")
-    return error.with_traceback(None)
+def _refusal(reader: Reader[Any], awaited: str, timeout: float | None) -> BaseException:
+    error = reader.error
+    assert error is not None
+    if error is not _OVERDUE:
+        return error.with_traceback(None)
+    fault = "" if reader.correlation is None else reader.correlation.fault
+    about = fault and f"; correlate= raised {fault} on a message that came"
+    return CallTimeout(f"no {awaited} within {timeout:g} s{about}")
+
+
+def _same(function: Callable[[Any], Any]) -> object:
+    """One key for a function that a task defines anew each time, as a lambda in its call is."""
+    if isinstance(function, FunctionType) and not (function.__closure__ or function.__defaults__):
+        return function.__code__
+    return function
+
+
+def _nothing(*_told: object) -> None:
+    """Nobody is to be told."""

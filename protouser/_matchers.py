@@ -12,11 +12,23 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["Matcher", "contains", "equals", "field", "regex"]
+__all__ = [
+    "MISSING",
+    "Matcher",
+    "as_text",
+    "contains",
+    "descend",
+    "equals",
+    "field",
+    "payload_of",
+    "regex",
+    "steps_of",
+    "structure_of",
+]
 
 Predicate = Callable[[Any], Any]
 
-_MISSING: Final = object()
+MISSING: Final = object()
 _STEP: Final = re.compile(r"[^.\[\]]+|\[-?\d+\]")
 
 
@@ -53,7 +65,7 @@ def equals(wanted: Any) -> Matcher:
     """The payload is ``wanted``."""
 
     def test(message: Any) -> bool:
-        payload = _payload(message)
+        payload = payload_of(message)
         return bool(payload == _as(payload, wanted)) or bool(message == wanted)
 
     return Matcher(test, f"equals({wanted!r})")
@@ -63,7 +75,7 @@ def contains(part: Any) -> Matcher:
     """The payload has ``part`` in it: a piece of text or bytes, or an element."""
 
     def test(message: Any) -> bool:
-        payload = _payload(message)
+        payload = payload_of(message)
         try:
             return _as(payload, part) in payload
         except TypeError:  # it is no container
@@ -77,27 +89,25 @@ def regex(pattern: str) -> Matcher:
     compiled = re.compile(pattern)
 
     def test(message: Any) -> bool:
-        payload = _payload(message)
-        if isinstance(payload, bytes | bytearray):
-            payload = payload.decode("utf-8", "replace")
-        return isinstance(payload, str) and compiled.search(payload) is not None
+        text = as_text(payload_of(message))
+        return text is not None and compiled.search(text) is not None
 
     return Matcher(test, f"regex({pattern!r})")
 
 
-def field(path: str, wanted: Any = _MISSING) -> Matcher:
+def field(path: str, wanted: Any = MISSING) -> Matcher:
     """The field at ``path`` of a JSON text, a mapping or an object is ``wanted``; or is there.
 
     A path is names with dots and indices in brackets: ``order.items[0].price``. ``wanted`` may be a
     predicate. A payload that is no JSON has no fields.
     """
-    steps = [_step(word) for word in _STEP.findall(path)]
-    words = f"field({path!r})" if wanted is _MISSING else f"field({path!r}, {wanted!r})"
+    steps = steps_of(path)
+    words = f"field({path!r})" if wanted is MISSING else f"field({path!r}, {wanted!r})"
 
     def test(message: Any) -> bool:
-        value = _descend(_structure(_payload(message)), steps)
-        if wanted is _MISSING or value is _MISSING:
-            return value is not _MISSING
+        value = descend(structure_of(payload_of(message)), steps)
+        if wanted is MISSING or value is MISSING:
+            return value is not MISSING
         return bool(wanted(value) if callable(wanted) else value == wanted)
 
     return Matcher(test, words)
@@ -107,7 +117,8 @@ def _join(left: object, sign: str, right: object) -> str:
     return f"({left} {sign} {getattr(right, '__name__', right)})"
 
 
-def _payload(message: Any) -> Any:
+def payload_of(message: Any) -> Any:
+    """The payload of a message that has one, or the message itself."""
     return getattr(message, "payload", message)
 
 
@@ -120,7 +131,15 @@ def _as(payload: Any, wanted: Any) -> Any:
     return wanted
 
 
-def _structure(payload: Any) -> Any:
+def as_text(payload: Any) -> str | None:
+    """Text, or bytes read as UTF-8; None for anything else."""
+    if isinstance(payload, bytes | bytearray):
+        return payload.decode("utf-8", "replace")
+    return payload if isinstance(payload, str) else None
+
+
+def structure_of(payload: Any) -> Any:
+    """What a JSON text holds, None where it is none; anything that is no text as it is."""
     if not isinstance(payload, str | bytes | bytearray):
         return payload
     try:
@@ -129,11 +148,17 @@ def _structure(payload: Any) -> Any:
         return None
 
 
+def steps_of(path: str) -> list[str | int]:
+    """A path as names and indices."""
+    return [_step(word) for word in _STEP.findall(path)]
+
+
 def _step(word: str) -> str | int:
     return int(word[1:-1]) if word.startswith("[") else word
 
 
-def _descend(value: Any, steps: Sequence[str | int]) -> Any:
+def descend(value: Any, steps: Sequence[str | int]) -> Any:
+    """What is found at the end of a path, or ``MISSING``."""
     for step in steps:
         try:
             if isinstance(step, int) or isinstance(value, Mapping):
@@ -141,5 +166,5 @@ def _descend(value: Any, steps: Sequence[str | int]) -> Any:
             else:
                 value = getattr(value, step)
         except (AttributeError, IndexError, KeyError, TypeError):
-            return _MISSING
+            return MISSING
     return value

@@ -13,11 +13,13 @@ from typing import Any, Final, Generic, TypeVar, Unpack
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from protouser._checks import Check
 from protouser._client import CallOptions, ProtocolClient
+from protouser._correlation import Correlate, CorrelatedRequest
 from protouser._errors import ConfigurationError
-from protouser._expectation import Expectation
-from protouser._message_connection import Match, MessageConnection
+from protouser._message_connection import MessageConnection
+from protouser._message_options import MessageOptions
+from protouser._messaging import Messaging, seconds
+from protouser._reader import Match
 from protouser._request import Request
 from protouser._url import Url
 
@@ -31,17 +33,24 @@ _MOST_DOUBLINGS: Final = 8
 Connection = TypeVar("Connection", bound=MessageConnection[Any])
 
 
-class MessageClient(ProtocolClient, Generic[Connection]):
+class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
     """Base of the adapters that exchange messages over a connection.
 
     ``connect`` sets ``connection``, and leaves closing it to ``resources``. After ``close`` the
     next call connects anew. Several greenlets may have requests under way.
 
+    Options of each: ``connect_timeout`` in seconds; ``correlate``, how the id of a request and that
+    of its reply are found; ``unmatched`` ("keep", "drop" or "fail"), what is done with a message
+    that nobody waits for; ``buffer``, how many are kept.
+
     Attributes:
         connection: the connection of the moment; None before the first.
+        correlate: how requests and replies are told apart; None where their order does.
     """
 
+    common_options = frozenset({"connect_timeout"}) | MessageOptions.NAMES
     connection: Connection | None = None
+    correlate: Correlate | None = None
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
@@ -49,6 +58,8 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         self._attempts = 0
         self._failed = 0
         self._failure: Exception | None = None
+        self._messages = MessageOptions.of(self, self.options)
+        self.correlate = self._messages.correlate
         given = self.options.get("connect_timeout")
         if given is not None and not (isinstance(given, int | float) and given > 0):
             raise ConfigurationError(f"connect_timeout={given!r} is no number of seconds above 0")
@@ -65,6 +76,7 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         *,
         match: Match | None = None,
         timeout: float | None = None,
+        correlate: Any = None,
         **options: Unpack[CallOptions],
     ) -> Any:
         """Send a message and return the one that answers it: one sample, from send to arrival.
@@ -72,6 +84,11 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         That is the next message to arrive for which ``match`` is true, or the next of all; others
         are kept for ``receive``. ``match`` must not block. With ``catch_response`` the finished
         call is returned.
+
+        With ``correlate``, or that of the client, it is the message with the id of the request, so
+        that any number may be in flight. It is a function that finds the id in a request and in a
+        message, as ``by_field("id")`` is, or a pair of functions; False for none. A second reply,
+        and one that comes too late, is counted and given to nobody.
 
         Raises:
             CallTimeout: no reply within ``timeout`` seconds (the client's where None).
@@ -82,13 +99,14 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         connection = self.connection
         if connection is None or connection.over:
             connection = self.renewed()
-        limit = self.timeout if timeout is None else _seconds(timeout)
-        return self.perform(
-            "request",
-            connection.exchange,
-            request=Request(payload, limit, match),
-            **options,
-        )
+        limit = self.timeout if timeout is None else seconds(timeout)
+        by_id = self.correlate if correlate is None else Correlate.of(correlate)
+        if by_id is None:
+            work, asked = connection.exchange, Request(payload, limit, match)
+        else:
+            work = connection.exchange_by_id
+            asked = CorrelatedRequest(payload, limit, match, by_id)
+        return self.perform("request", work, request=asked, **options)
 
     def send(
         self,
@@ -107,7 +125,7 @@ class MessageClient(ProtocolClient, Generic[Connection]):
         connection = self.connection
         if connection is None or connection.over:
             connection = self.renewed()
-        limit = self.timeout if timeout is None else _seconds(timeout)
+        limit = self.timeout if timeout is None else seconds(timeout)
         return self.perform(
             "send",
             connection.send,
@@ -116,56 +134,16 @@ class MessageClient(ProtocolClient, Generic[Connection]):
             one_way=True,
         )
 
-    def receive(
-        self,
-        *,
-        match: Match | None = None,
-        timeout: float | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Any:
-        """The next message that the server sends on its own; counted, without a response time.
-
-        The next for which ``match`` is true, where given; others are kept, in their order. How
-        long it was waited for is the series "wait".
-
-        Raises:
-            CallTimeout: none came within ``timeout`` seconds.
-            ConnectFailed: the server cannot be reached.
-            ConnectionLost: the connection ended first.
-        """
+    def readable(self) -> Connection:
         connection = self.connection
         if connection is None or connection.told:
             connection = self.renewed()
-        limit = self.timeout if timeout is None else _seconds(timeout)
-        return self.perform(
-            "receive",
-            connection.receive,
-            request=Request(None, limit, match),
-            **options,
-            one_way=True,
-        )
+        return connection
 
-    def expect(
-        self,
-        match: Match | None = None,
-        *,
-        timeout: float | None = None,
-        name: str = "expect",
-        check: Check | None = None,
-        context: dict[str, Any] | None = None,
-    ) -> Expectation:
-        """Ask for a message that something else will trigger: one sample, from now to its arrival.
-
-        As a context manager it waits at the end of the block, and has the ``message`` then. Without
-        one, it is waited for with ``wait()``. ``timeout`` counts from now.
-        """
-        connection = self.connection
-        if connection is None or connection.told:
-            connection = self.renewed()
-        limit = self.timeout if timeout is None else _seconds(timeout)
-        request = Request(None, limit, match)
-        call = self.measure(name, request=request, check=check, context=context)
-        return Expectation(call, connection)
+    def _connect(self) -> None:
+        super()._connect()
+        if self.connection is not None:
+            self._messages.apply(self, self.connection.inbox)
 
     def renewed(self) -> Connection:
         """Connect anew, unless another greenlet does just that, and return the connection."""
@@ -192,9 +170,3 @@ class MessageClient(ProtocolClient, Generic[Connection]):
             raise
         finally:
             self._attempts += 1
-
-
-def _seconds(timeout: Any) -> float:
-    if isinstance(timeout, int | float) and timeout >= 0:
-        return timeout
-    raise ConfigurationError(f"timeout={timeout!r} is no number of seconds")

@@ -2,28 +2,29 @@
 
 A reply that comes after its request was given up would be taken for the reply of the next. So a
 connection whose request timed out, was killed or failed is closed, and the next call connects
-anew, as a row "connect" of its own. An orderly end that nobody was waiting through is no failure
-of anybody: the next call connects anew as well. Any other end is told to one call at least.
+anew, as a row "connect" of its own; unless replies say by an id which request they answer. An
+orderly end that nobody was waiting through is no failure of anybody: the next call connects anew
+as well. Any other end is told to one call at least.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from protouser._call import Call, now
-from protouser._errors import CallTimeout, ConnectionLost, ProtouserError
+from protouser._correlation import CorrelatedRequest
+from protouser._errors import ConfigurationError, ConnectionLost, ProtouserError
 from protouser._inbox import Inbox
+from protouser._message_source import LATE, LATE_WAKE, MessageSource
 from protouser._request import Request
 
-__all__ = ["Match", "MessageConnection"]
+__all__ = ["MessageConnection"]
 
 Message = TypeVar("Message")
-Match = Callable[[Any], object]
 
 
-class MessageConnection(ABC, Generic[Message]):
+class MessageConnection(ABC, MessageSource[Message]):
     """What a ``MessageClient`` keeps of its connection.
 
     An adapter's engine delivers into ``inbox``, and ends it with the connection.
@@ -62,6 +63,10 @@ class MessageConnection(ABC, Generic[Message]):
     def abort(self, error: ProtouserError) -> None:
         """Close at once; whoever waits is woken with ``error``."""
 
+    def as_message(self, request: Any) -> Any:
+        """A request as it would come as a message, for the function that finds ids in both."""
+        return request
+
     def exchange(self, call: Call) -> Message:
         """Send ``call.request``, and return the next message that arrives and matches."""
         request: Request = call.request
@@ -70,7 +75,7 @@ class MessageConnection(ABC, Generic[Message]):
         began = now()
         try:
             self.transmit(frame, timeout)
-            message, at, _ = self.inbox.get(
+            message, at, waited = self.inbox.get(
                 timeout, began, "reply", match=request.match, after=began
             )
         except BaseException:
@@ -79,7 +84,40 @@ class MessageConnection(ABC, Generic[Message]):
         call.stop(at)
         if self.pieces is not None:
             self.note_first_byte(call, at)
+        if waited:
+            late = now() - at
+            if late >= LATE:
+                call.spend(LATE_WAKE, late)
         call.response_length = self.length_of(message)
+        return message
+
+    def exchange_by_id(self, call: Call) -> Message:
+        """Send, and return the message with the id of the request; others may be under way."""
+        request: CorrelatedRequest = call.request
+        timeout, match, correlate = request.timeout, request.match, request.correlate
+        number = correlate.id_of(self.as_message(request.payload))
+        if number is None:
+            if match is not None:
+                return self.exchange(call)
+            raise ConfigurationError(
+                "correlate= finds no id in this request; give it match=, or correlate=False"
+            )
+        frame = self.encode(call)
+        began = now()
+        expected = self.inbox.ask(correlate.of_message, number, row=call.name, match=match)
+        try:
+            self.transmit(frame, timeout)
+            message, at, waited = expected.wait(timeout, began, "reply")
+        except BaseException as error:
+            expected.cancel()
+            self.note_end(error)
+            if self.closed:
+                self.tell()
+            raise
+        call.stop(at)
+        if self.pieces is not None:
+            self.note_first_byte(call, at)
+        self.note_arrival(call, message, at, waited)
         return message
 
     def send(self, call: Call) -> None:
@@ -92,24 +130,6 @@ class MessageConnection(ABC, Generic[Message]):
                 self.tell()
             raise
 
-    def receive(self, call: Call) -> Message:
-        """The next message that is there, or comes, and matches as ``call.request`` says."""
-        request: Request = call.request
-        try:
-            message, at, waited = self.inbox.get(request.timeout, match=request.match)
-        except ProtouserError as error:
-            self.note_end(error)
-            raise
-        if waited:
-            call.mark("wait", at)
-            call.stop(at)
-        call.response_length = self.length_of(message)
-        return message
-
-    def length_of(self, message: Message) -> int | None:
-        """How many bytes a message had on the wire; None where its own length says it."""
-        return None
-
     def note_first_byte(self, call: Call, at: float) -> None:
         """The message that arrived at ``at``: its first byte came earlier, if it is the latest."""
         assert self.pieces is not None
@@ -117,11 +137,6 @@ class MessageConnection(ABC, Generic[Message]):
         if last == at:
             call.mark("first byte", first)
             self.pieces = None
-
-    def note_end(self, error: BaseException) -> None:
-        """A call that waits failed by this: where it is the end of the connection, it was told."""
-        if isinstance(error, ProtouserError) and not isinstance(error, CallTimeout):
-            self.tell()
 
     def tell(self) -> None:
         """A call learns of the end right now."""

@@ -43,9 +43,10 @@ class TcpClient(MessageClient[Connection]):
     protocol = "tcp"
     schemes = ("tcp", "tls", "unix")
     option_names = (
-        TlsOptions.NAMES
+        MessageClient.common_options
+        | TlsOptions.NAMES
         | SocketOptions.NAMES
-        | {"framing", "connect_timeout", "connection", "half_close", "alpn"}
+        | {"framing", "connection", "half_close", "alpn"}
     )
 
     def __init__(self, url: str | Url, **options: Any) -> None:

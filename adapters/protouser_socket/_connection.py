@@ -15,7 +15,7 @@ from protouser import (
 )
 from protouser.net import HubSocket
 from protouser_socket._framing import Framing
-from protouser_socket._payload import payload_of
+from protouser_socket._payload import payload_of, text_as_bytes
 from protouser_socket._silence import Silence
 
 __all__ = ["Connection"]
@@ -40,6 +40,9 @@ class Connection(MessageConnection[Any]):
 
     def encode(self, call: Call) -> bytes:
         return self._framing.encode(payload_of(call, self._framing.payload(call.request.payload)))
+
+    def as_message(self, request: Any) -> Any:
+        return text_as_bytes(request)
 
     def transmit(self, frame: bytes, timeout: float | None) -> None:
         self.socket.send(frame, timeout)

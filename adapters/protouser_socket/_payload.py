@@ -6,7 +6,7 @@ from typing import Any
 
 from protouser import Call, ConfigurationError
 
-__all__ = ["payload_of"]
+__all__ = ["payload_of", "text_as_bytes"]
 
 
 def payload_of(call: Call, payload: Any) -> bytes:
@@ -18,6 +18,11 @@ def payload_of(call: Call, payload: Any) -> bytes:
     sent: bytes = payload if type(payload) is bytes else _as_bytes(payload)
     call.request_length = len(sent)
     return sent
+
+
+def text_as_bytes(payload: Any) -> Any:
+    """``payload`` as a server would send it: messages are bytes, so text is UTF-8."""
+    return _as_bytes(payload) if isinstance(payload, str) else payload
 
 
 def _as_bytes(payload: Any) -> bytes:

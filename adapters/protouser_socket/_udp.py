@@ -9,6 +9,8 @@ too: else its port might become that of another user, who would get the late rep
 
 from __future__ import annotations
 
+from typing import Any
+
 from protouser import (
     Call,
     ConfigurationError,
@@ -19,12 +21,9 @@ from protouser import (
     ProtouserError,
 )
 from protouser.net import DatagramSocket
-from protouser_socket._payload import payload_of
+from protouser_socket._payload import payload_of, text_as_bytes
 
 __all__ = ["Conversation"]
-
-#: Unread datagrams beyond this many are lost, as those are that the kernel has no room for.
-_KEPT = 10_000
 
 
 class Conversation(MessageConnection[bytes]):
@@ -45,6 +44,9 @@ class Conversation(MessageConnection[bytes]):
 
     def encode(self, call: Call) -> bytes:
         return payload_of(call, call.request.payload)
+
+    def as_message(self, request: Any) -> Any:
+        return text_as_bytes(request)
 
     def transmit(self, frame: bytes, timeout: float | None) -> None:
         try:
@@ -95,18 +97,13 @@ class Conversation(MessageConnection[bytes]):
         self.abort(ConnectionLost(f"the socket to {self.peer} was closed here"))
 
     def on_datagram(self, data: bytes, at: float) -> None:
-        if self._asking or len(self.inbox) < _KEPT:
-            self.inbox.deliver(data, at)
+        self.inbox.deliver(data, at)
 
     def on_refusal(self, error: ConnectFailed) -> None:
         """Whoever waits is told; else the next call is."""
         self._give_up()
         self._untold = error
-        refused, self.inbox = self.inbox, Inbox()
-        while len(refused):
-            message, at, _ = refused.get()
-            self.inbox.deliver(message, at)
-        refused.end(error)
+        self.inbox.interrupt(error)
 
     def _usable(self) -> DatagramSocket:
         """The socket to send with, in place of one that was given up; not before all is told."""

@@ -31,7 +31,7 @@ class UdpClient(MessageClient[Conversation]):
 
     protocol = "udp"
     schemes = ("udp",)
-    option_names = frozenset({"connect_timeout"})
+    option_names = MessageClient.common_options
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)

@@ -38,14 +38,11 @@ class WebSocketClient(MessageClient[Connection]):
 
     protocol = "ws"
     schemes = ("ws", "wss")
-    option_names = TlsOptions.NAMES | {
-        "headers",
-        "subprotocols",
-        "origin",
-        "cookies",
-        "max_size",
-        "connect_timeout",
-    }
+    option_names = (
+        MessageClient.common_options
+        | TlsOptions.NAMES
+        | {"headers", "subprotocols", "origin", "cookies", "max_size"}
+    )
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)

@@ -201,14 +201,15 @@ def test_one_greenlet_may_listen_while_another_sends(client):
     assert listening.get(timeout=SOON) == b"hello"
 
 
-def test_unread_datagrams_do_not_fill_the_memory(client, monkeypatch, until):
-    monkeypatch.setattr("protouser_socket._udp._KEPT", 3)
+def test_unread_datagrams_do_not_fill_the_memory(server, udp_client_of, environment, until):
+    client = udp_client_of(server.url, buffer=3)
     client.send(b"tell 5")
     until(lambda: len(client.connection.inbox) == 3)
     assert client.request(b"hello") == b"hello"
     assert [client.receive(timeout=SOON) for _ in range(3)] == [b"0", b"1", b"2"]
     with pytest.raises(TimeoutError):
         client.receive(timeout=0.02)
+    assert attach(environment).own_figures().counters["udp", "receive", "dropped"] == 2
 
 
 def test_after_closing_the_next_call_connects_anew(client, reports):

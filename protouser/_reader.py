@@ -1,0 +1,61 @@
+"""One wait for one message: who waits, what for, until when, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from protouser._waiting import Waiter
+
+if TYPE_CHECKING:
+    from protouser._correlation import Correlation
+
+__all__ = ["NEVER", "Match", "Reader"]
+
+Message = TypeVar("Message")
+Match = Callable[[Any], object]
+
+NEVER: Final = float("inf")
+
+
+class Reader(Waiter, Generic[Message]):
+    """One wait for one message. What is mostly not set costs nothing per wait.
+
+    Attributes:
+        message: what came, at ``at``; or ``error``, why nothing did.
+        match: takes only a message for which this is true.
+        after: takes only a message that arrived at this ``now()`` value or later.
+        deadline: the ``now()`` value at which the wait is over.
+        correlation: where it waits for the reply with the id ``number``; None where any will do.
+        row: the name of the call that waits, for what is counted about its reply.
+        left: nobody will read what came.
+        following: who is to wait from when this one has its message.
+    """
+
+    message: Message
+    at: float
+    match: Match | None = None
+    after = -NEVER
+    deadline = NEVER
+    error: BaseException | None = None
+    correlation: Correlation[Any] | None = None
+    number: Hashable = None
+    row = ""
+    left = False
+    following: Reader[Message] | None = None
+
+    def answer(self, message: Message, at: float) -> None:
+        """This is what was waited for."""
+        self.message = message
+        self.at = at
+        self.wake()
+
+    def refuse(self, error: BaseException) -> None:
+        """What was waited for will not come."""
+        self.error = error
+        self.wake()
+
+    @property
+    def waits(self) -> bool:
+        """True while a greenlet waits here, and did not only ask."""
+        return self._greenlet is not None
