@@ -40,8 +40,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.set_defaults(run=_list_adapters)
     _add_doctor(commands)
+    _add_trace(commands)
     _add_demo(commands)
     return parser
+
+
+def _add_trace(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from protouser.trace import add_arguments, run
+
+    trace = commands.add_parser(
+        "trace",
+        help="read what calls sent and received, as a run with --protouser-trace wrote it",
+        description="What single calls sent and received, one block each, in their order.",
+    )
+    add_arguments(trace)
+    trace.set_defaults(run=run)
 
 
 def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

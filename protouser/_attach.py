@@ -28,11 +28,18 @@ from protouser._schedule import check_schedules
 from protouser._session import Session
 from protouser._summary import log_summary
 from protouser._ticker import Ticker
+from protouser.trace import TRACE, TRACE_FILE, TRACE_LIMIT, Tracing
 
 __all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
 
 #: Everything that ``locust`` understands besides its own options, in the order of ``--help``.
-OPTIONS: Final[tuple[Option, ...]] = (JSON, CSV)
+OPTIONS: Final[tuple[Option, ...]] = (
+    JSON,
+    CSV,
+    TRACE,
+    TRACE_FILE,
+    TRACE_LIMIT,
+)
 
 _ATTACHED = "_protouser_attached"
 
@@ -60,6 +67,7 @@ def _listen(session: Session, environment: Environment) -> None:
     events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))
     final.listen()  # after the listener above: closing may still report calls
     events.test_stop.add_listener(lambda environment, **_: session.schedules.account())
+    Tracing(session, environment).listen()
     events.reset_stats.add_listener(lambda **_: final.reset())
     if environment.reset_stats:
         events.spawning_complete.add_listener(lambda user_count, **_: session.reset())

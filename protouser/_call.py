@@ -235,6 +235,21 @@ class Call:
         """True for a stream whose reader left it early."""
         return self._mode is _LEFT
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, once it is over; None before, and for what has no answer."""
+        return None if self._end is None or self.one_way else self._end - self._start
+
+    @property
+    def started_at(self) -> float:
+        """When the measured interval began, in Unix time."""
+        return _EPOCH + self._start
+
+    @property
+    def series(self) -> tuple[tuple[str, float], ...]:
+        """What was recorded beside its duration, as (series, seconds), in order."""
+        return tuple(self._spent or ())
+
     def begin(self) -> Self:
         """Start the clock without a block; ``end`` stops it. Cancelled with its user otherwise."""
         self.__enter__()
@@ -309,6 +324,7 @@ class Call:
             and self._check is None
             and self._hooks is None
             and self._mode is _IN_BLOCK
+            and not session.traces_successes
         ):
             self._report(SUCCESS, None)
         else:
@@ -341,6 +357,8 @@ class Call:
             self._count(outcome, reason)
 
     def _count(self, outcome: str, reason: BaseException | None) -> None:
+        if outcome and self._session.trace is not None:
+            self._session.trace.note(self, outcome, reason)
         if outcome is CANCELLED or outcome is SKIPPED:
             self._session.figures.count(self.type, self.name, outcome)
         elif outcome is FAILURE:

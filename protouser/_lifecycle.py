@@ -42,7 +42,7 @@ def start(user: ProtocolUser) -> None:
     """What happens before the first task; what fails here ends this user, and no other."""
     tasks = user._taskset_instance
     _guard(user, tasks)
-    user._session.watch()
+    user._session.welcome(user)
     user._turns = user._session.schedules.enter(user)
     try:
         _call(user, user.prepare)

@@ -13,7 +13,7 @@ import logging
 import traceback
 import weakref
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
 
@@ -27,6 +27,10 @@ from protouser._schedule import Schedules
 from protouser._sections import Sections
 from protouser._timeline import Note, Timeline
 from protouser._watchdog import Block, Watchdog, debugger_attached
+
+if TYPE_CHECKING:
+    from protouser._user import ProtocolUser
+    from protouser.trace import Trace
 
 __all__ = ["Session"]
 
@@ -50,6 +54,8 @@ class Session:
         sections: what other parts add to the results.
         by_worker: what each worker sent, by its client id.
         missing: workers whose last figures did not arrive.
+        trace: what gets to see each call that is no plain success; None where nothing is traced.
+        traces_successes: it wants to see those as well.
         each_second: called once per second of a test; what raises is logged once.
         schedules: who may start a task when.
     """
@@ -75,6 +81,7 @@ class Session:
         self._complained: set[object] = set()
         self._executors: dict[str, Executor] = {}
         self._watchdog: Watchdog | None = None
+        self.trace_with(None)
 
     @classmethod
     def of(cls, environment: Environment) -> Session:
@@ -166,6 +173,11 @@ class Session:
             figures.merge(worker)
         return figures
 
+    def trace_with(self, trace: Trace | None) -> None:
+        """Show finished calls to a trace from now on, or to none."""
+        self.trace = trace
+        self.traces_successes = trace is not None and not trace.selection.failures
+
     def executor(self, kind: str) -> Executor:
         """The executor that all calls of a kind share; for "pinned" a new one."""
         if kind == "pinned":
@@ -229,6 +241,12 @@ class Session:
         if self.environment.runner is not None:
             self._logged.add(place)
         return len(self._logged) > _REMEMBERED_PLACES
+
+    def welcome(self, user: ProtocolUser) -> None:
+        """A user starts."""
+        self.watch()
+        if self.trace is not None:
+            self.trace.welcome(user)
 
     def watch(self) -> None:
         """Start to watch for code that blocks the event loop; not under a debugger."""

@@ -1,0 +1,71 @@
+"""Picks calls, limits how many of a kind are kept, and passes their records on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from protouser.trace._record import record_of
+from protouser.trace._selection import Selection
+
+if TYPE_CHECKING:
+    from protouser._call import Call
+    from protouser._user import ProtocolUser
+
+__all__ = ["Trace"]
+
+#: Of all kinds together; a trace is to be read by people.
+_MOST: Final = 100_000
+
+
+class Trace:
+    """Makes records of the calls that a selection picks.
+
+    Args:
+        selection: which calls.
+        sink: what gets each record.
+        limit: how many of one row, outcome and reason are kept; one user's steps are all kept.
+        numbered: whether users have numbers here; in a distributed run only the first worker's do.
+
+    Attributes:
+        kept: how many records were passed on.
+        left_out: how many were beyond the limit.
+    """
+
+    def __init__(
+        self,
+        selection: Selection,
+        sink: Callable[[dict[str, Any]], object],
+        limit: int,
+        numbered: bool = True,
+    ) -> None:
+        self.selection = selection
+        self.kept = 0
+        self.left_out = 0
+        self._sink = sink
+        self._limit = _MOST if selection.user is not None else limit
+        self._numbered = numbered
+        self._numbers: WeakKeyDictionary[ProtocolUser, int] = WeakKeyDictionary()
+        self._started = 0
+        self._kinds: Counter[tuple[str, str, str, str]] = Counter()
+
+    def welcome(self, user: ProtocolUser) -> None:
+        """A user starts: it gets the next number."""
+        if self._numbered:
+            self._started += 1
+            self._numbers[user] = self._started
+
+    def note(self, call: Call, outcome: str, reason: BaseException | None) -> None:
+        """Record a finished call, if it is picked."""
+        number = None if call.user is None else self._numbers.get(call.user)
+        if not self.selection.picks(outcome, number, call.name):
+            return
+        kind = (str(call.type), str(call.name), outcome, str(reason))
+        self._kinds[kind] += 1
+        if self._kinds[kind] > self._limit or self.kept >= _MOST:
+            self.left_out += 1
+            return
+        self.kept += 1
+        self._sink(record_of(call, outcome, reason, number))

@@ -1,0 +1,274 @@
+"""Traces: which calls, what of them, where to, and never a secret."""
+
+from __future__ import annotations
+
+from locust import constant, task
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protouser import ProtocolUser
+from protouser._errors import ConfigurationError
+from protouser.trace import Selection, as_text, masked, view
+
+LOCUSTFILE = """
+from locust import constant, task
+from protouser import ProtocolUser
+
+class Shop(ProtocolUser):
+    wait_time = constant(0.05)
+
+    @task
+    def visit(self):
+        with self.measure("look", request={"item": 7, "password": "hunter2"}) as call:
+            call.response = b"a lamp"
+        with self.measure("buy", request="token=hunter2&item=7") as call:
+            call.spend("queue", 0.001)
+            call.failure("sold out")
+        with self.measure("tell", one_way=True):
+            pass
+"""
+
+
+def records(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("failures", Selection(failures=True)),
+        ("all", Selection()),
+        ("user=3", Selection(user=3)),
+        ("name=buy*", Selection(name="buy*")),
+        ("failures, name=buy*,user=1", Selection(failures=True, name="buy*", user=1)),
+    ],
+)
+def test_the_words_of_a_selection(text, expected):
+    assert Selection.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "failure", "user=0", "user=x", "name=", "all,some"])
+def test_other_words_are_refused_by_name(text):
+    with pytest.raises(ConfigurationError, match=text.rpartition(",")[2] or "''"):
+        Selection.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "user", "name", "picked"),
+    [
+        ("failure", 1, "buy now", True),
+        ("success", 1, "buy now", False),
+        ("failure", 2, "buy now", False),
+        ("failure", 1, "look", False),
+    ],
+)
+def test_a_selection_picks_what_fulfils_every_condition(outcome, user, name, picked):
+    selection = Selection.parse("failures,user=1,name=buy*")
+    assert selection.picks(outcome, user, name) is picked
+
+
+SECRETS = [
+    '{"user": "ann", "password": "hunter2"}',
+    "{'password': 'hunter2'}",
+    "Authorization: Bearer hunter2",
+    "authorization: Basic hunter2",
+    "api_key=hunter2&x=1",
+    "X-Auth-Token: hunter2",
+    'password: "hunter2"',
+    "access_token='hunter2'",
+    "http://ann:hunter2@127.0.0.1:8080/x",
+    "Cookie: hunter2",
+    "('authorization', 'hunter2')",
+    r'{"password": "hun\"hunter2"}',
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_what_follows_the_name_of_a_secret_is_stars(text):
+    assert "hunter2" not in masked(text)
+    assert "***" in masked(text)
+
+
+@pytest.mark.parametrize("text", ["a lamp", "item=7", '{"author": "ann"}', "keyboard: qwerty"])
+def test_other_text_is_left_as_it_is(text):
+    assert masked(text) == text
+
+
+@given(st.text("abc{}:=&'\", ", max_size=30))
+def test_a_secret_is_hidden_whatever_stands_around_it(around):
+    assert "hunter2" not in masked(f"{around} password=hunter2 {around}")
+
+
+class Odd:
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        ("hello", "hello"),
+        (b"hello\n", "hello\n"),
+        (b"\x00\xff", "hex 00 ff"),
+        (b"\x01\x02", "hex 01 02"),
+        ({"a": b"b", "token": "c"}, "{'a': 'b', 'token': ***}"),
+        ([1, "two"], "[1, 'two']"),
+        (Odd(), "<Odd that cannot be shown: RuntimeError>"),
+    ],
+)
+def test_what_was_sent_is_shown_readably(value, text):
+    assert as_text(value, 100) == text
+
+
+def test_long_texts_are_cut_and_say_so():
+    assert as_text("x" * 5000, 10) == "x" * 10 + "... (5,000 characters)"
+
+
+def test_failures_are_written_with_what_was_sent_and_no_secret(run_locust, tmp_path):
+    run = run_locust(LOCUSTFILE, "-u", "1", "-t", "1s", "--protouser-trace", "failures",
+                     "--protouser-trace-limit", "2")  # fmt: skip
+    found = records(tmp_path / "protouser-trace.jsonl")
+    assert [(each["name"], each["outcome"], each["reason"]) for each in found] == [
+        ("buy", "failure", "sold out")
+    ] * 2
+    assert found[0]["request"] == "token=***&item=7"
+    assert found[0]["series_ms"] == {"queue": 1.0}
+    assert found[0]["user"] == "Shop 1"
+    assert found[0]["ms"] > 0
+    assert "2 traces in protouser-trace.jsonl; read them with: protouser trace" in run.stderr
+    assert "hunter2" not in run.stdout + run.stderr
+
+
+def test_all_steps_of_one_user_in_their_order(run_locust, tmp_path):
+    run_locust(LOCUSTFILE, "-u", "3", "-r", "3", "-t", "1s", "--protouser-trace", "user=2",
+               "--protouser-trace-limit", "1", "--protouser-trace-file", "two.jsonl")  # fmt: skip
+    found = records(tmp_path / "two.jsonl")
+    assert {each["user"] for each in found} == {"Shop 2"}
+    assert len(found) > 3
+    steps = [(each["name"], each["outcome"]) for each in found[:3]]
+    assert steps == [("look", "success"), ("buy", "failure"), ("tell", "one_way")]
+    assert found[0]["request"] == "{'item': 7, 'password': ***}"
+    assert (found[0]["response"], found[2]["ms"]) == ("a lamp", None)
+
+
+def test_workers_send_their_traces_and_the_master_writes_them(run_locust, tmp_path):
+    run_locust(
+        LOCUSTFILE, "-u", "4", "-r", "4", "-t", "2s", "--processes", "2",
+        "--protouser-trace", "name=look", "--protouser-trace-limit", "3",
+        "--master-bind-port", "30771", "--master-port", "30771",
+    )  # fmt: skip
+    found = records(tmp_path / "protouser-trace.jsonl")
+    assert len({each["worker"] for each in found}) == 2
+    assert {each["name"] for each in found} == {"look"}
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--protouser-trace", "failure"], "--protouser-trace: 'failure' is none of failures, all"),
+        (["--protouser-trace-file", "no/such/x"], "'no/such/x' cannot be written"),
+        (["--protouser-trace-limit", "0"], "'0' is no whole number above 0"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_start(run_locust, arguments, words):
+    run = run_locust(LOCUSTFILE, "-t", "1s", *arguments)
+    assert words in run.stderr
+    assert run.exit_code == 2
+
+
+def test_one_user_alone_is_shown_on_the_terminal_as_it_happens(tmp_path):
+    text = LOCUSTFILE.replace("call.failure", "self.stop(); call.failure") + textwrap.dedent("""
+        if __name__ == "__main__":
+            from locust import run_single_user
+            run_single_user(Shop)
+    """)
+    (tmp_path / "alone.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "alone.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert "Shop look: success" in done.stdout
+    assert "  > {'item': 7, 'password': ***}" in done.stdout
+    assert "  < a lamp" in done.stdout
+    assert "    reason: sold out" in done.stdout
+
+
+@pytest.fixture
+def written(tmp_path):
+    file = tmp_path / "trace.jsonl"
+    base = {
+        "at": 1.5, "user": "Shop 1", "type": "Shop", "name": "buy", "outcome": "failure",
+        "reason": "sold out", "ms": 1.25, "series_ms": {"queue": 1.0}, "request": "a\nb",
+        "request_length": 3, "response": None, "response_length": None, "context": None,
+    }  # fmt: skip
+    lines = [base, {**base, "name": "look", "outcome": "success", "reason": None}]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + '{"cut off": ')
+    return file
+
+
+def command(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "protouser", "trace", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_file_is_shown_as_blocks(written):
+    code, output, _ = command(written)
+    assert code == 0
+    head = "Shop buy: failure, 1.250 ms (Shop 1)\n"
+    assert head + "    reason: sold out\n    series: queue 1.000 ms\n" in output
+    assert "  > a  [3 bytes]\n  > b\n" in output
+    assert output.endswith("\n2 calls\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [(["--name", "b*"], 1), (["--outcome", "success"], 1), (["--user", "Shop 2"], 0)],
+)
+def test_a_part_of_a_file(written, arguments, calls):
+    assert command(written, *arguments)[1].endswith(f"\n{calls} calls\n")
+
+
+def test_what_is_no_such_file_is_said_in_one_line(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("hello\n")
+    assert command(other)[::2] == (2, f"protouser trace: {other} is no file of --protouser-trace\n")
+    missing = tmp_path / "missing"
+    assert command(missing)[::2] == (
+        2,
+        f"protouser trace: {missing}: no such file or directory\n",
+    )
+
+
+def test_a_view_of_a_call_without_anything_is_one_line(written):
+    record = json.loads(written.read_text().splitlines()[0])
+    record.update(reason=None, series_ms={}, request=None, ms=None)
+    assert view(record).count("\n") == 0
+
+
+class Quiet(ProtocolUser):
+    wait_time = constant(1)
+
+    @task
+    def work(self):
+        with self.measure("work"):
+            pass
+
+
+def test_without_the_option_nothing_is_traced(locust_env):
+    user = Quiet(locust_env)
+    locust_env.events.test_start.fire(environment=locust_env)
+    assert user._session.trace is None
+    user.work()
