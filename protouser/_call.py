@@ -31,10 +31,11 @@ from protouser._request import Request
 from protouser._steering import steers_locust
 
 if TYPE_CHECKING:
+    from protouser._figures import Figures
     from protouser._session import Session
     from protouser._user import ProtocolUser
 
-__all__ = ["Call", "now"]
+__all__ = ["Call", "now", "time_of_day"]
 
 get_thread_ident: Callable[[], int] = get_original("_thread", "get_ident")
 
@@ -393,12 +394,8 @@ class Call:
             if histogram is None:
                 histogram = figures.histogram(key)
             histogram.record(seconds * 1e9)
-            if self._lateness is not None:
-                response = (seconds + self._lateness) * 1e9
-                figures.record(type_, name, RESPONSE, outcome, int(response))
-        if self._spent is not None:
-            for series, spent in self._spent:
-                figures.record(type_, name, series, outcome, int(spent * 1e9))
+        if self._lateness is not None or self._spent is not None:
+            self._record_other_series(figures, outcome, seconds)
         length, response = self.response_length, self.response
         if length is None:
             length = len(response) if type(response) is bytes else _length_of(response)
@@ -415,6 +412,13 @@ class Call:
             exception=reason,
             start_time=_EPOCH + start,
         )
+
+    def _record_other_series(self, figures: Figures, outcome: str, seconds: float) -> None:
+        late, type_, name = self._lateness, self.type, self.name
+        if late is not None and not (self.one_way and outcome is SUCCESS):
+            figures.record(type_, name, RESPONSE, outcome, int((seconds + late) * 1e9))
+        for series, spent in self._spent or ():
+            figures.record(type_, name, series, outcome, int(spent * 1e9))
 
     def _context_of(self, user: ProtocolUser) -> dict[str, Any]:
         try:
