@@ -19,28 +19,39 @@ PAYLOAD = b"x" * 64
 
 
 class ByHand(User):
+    """A read loop until the newline, and a look at the reply; without a timeout, as in tutorials."""
+
     abstract = True
+    timeout = None
 
     def on_start(self):
         url = urlsplit(self.host)
         self.socket = socket.create_connection((url.hostname, url.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(self.timeout)
 
     def on_stop(self):
         self.socket.close()
+
+    def exchange(self):
+        self.socket.sendall(PAYLOAD + b"\n")
+        reply = b""
+        while not reply.endswith(b"\n"):
+            chunk = self.socket.recv(4096)
+            if not chunk:
+                raise ConnectionError("closed")
+            reply += chunk
+        if reply[:-1] != PAYLOAD:
+            raise ValueError("not the reply to this request")
+        return reply
 
     @task
     def request(self):
         started = time.perf_counter()
         error, reply = None, b""
         try:
-            self.socket.sendall(PAYLOAD + b"\n")
-            while not reply.endswith(b"\n"):
-                chunk = self.socket.recv(4096)
-                if not chunk:
-                    raise ConnectionError("closed")
-                reply += chunk
-        except OSError as caught:
+            reply = self.exchange()
+        except (OSError, ValueError) as caught:
             error = caught
         self.environment.events.request.fire(
             request_type="tcp",
@@ -52,7 +63,24 @@ class ByHand(User):
         )
 
 
+class ByHandInTime(ByHand):
+    """The same with a timeout, which every request of ours has."""
+
+    abstract = True
+    timeout = 30
+
+
 class Ours(TcpUser):
+    abstract = True
+
+    @task
+    def request(self):
+        self.client.request(PAYLOAD, match=PAYLOAD.__eq__)
+
+
+class OursInOrder(TcpUser):
+    """The reply is the next message, as for most protocols over TCP."""
+
     abstract = True
 
     @task
@@ -60,12 +88,8 @@ class Ours(TcpUser):
         self.client.request(PAYLOAD)
 
 
-def by_hand(url):
-    return type("Bench", (ByHand,), {"host": url})
-
-
-def ours(url):
-    return type("Bench", (Ours,), {"host": url})
+def bench(base):
+    return lambda url: type("Bench", (base,), {"host": url})
 
 
 @contextmanager
@@ -74,8 +98,15 @@ def serve():
         yield server.url
 
 
+GOAL = Goal("cpu", 0.9)
 COMPARISONS = [
-    Comparison("request", {"by hand": by_hand, "TcpUser": ours}, Goal("cpu", 0.9), users=(50,))
+    Comparison("match", {"by hand": bench(ByHand), "match=": bench(Ours)}, GOAL, users=(1, 50)),
+    Comparison(
+        "match, timeout", {"by hand": bench(ByHandInTime), "match=": bench(Ours)}, GOAL, (1, 50)
+    ),
+    Comparison(
+        "order", {"by hand": bench(ByHand), "in order": bench(OursInOrder)}, GOAL, users=(1, 50)
+    ),
 ]
 
 if __name__ == "__main__":
