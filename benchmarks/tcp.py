@@ -19,7 +19,7 @@ PAYLOAD = b"x" * 64
 
 
 class ByHand(User):
-    """A read loop until the newline, and a look at the reply; without a timeout, as in tutorials."""
+    """Reads until the newline and looks at the reply; without a timeout, as in tutorials."""
 
     abstract = True
     timeout = None

@@ -24,8 +24,8 @@ from protouser._reader import Match
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
 from protouser._schedule import arrival_rate
-from protouser._stages import annotate, stage
 from protouser._sequence import expected
+from protouser._stages import annotate, stage
 from protouser._timed import timed, unwrap
 from protouser._url import Url
 from protouser._user import ProtocolUser

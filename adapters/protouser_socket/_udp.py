@@ -5,6 +5,9 @@ its reply, unless ``match`` says better, and two at once need a ``match`` each. 
 given up takes its socket with it, because its reply may still come; the next call has another one,
 with another local port. The socket given up stays open and unread until a later one is given up
 too: else its port might become that of another user, who would get the late reply.
+
+With ``correlate`` a reply says which request it answers, so any number may be under way, the socket
+stays, and more can be told of the network; see ``Path``.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 
 from protouser import (
     Call,
+    CallTimeout,
     ConfigurationError,
     ConnectFailed,
     ConnectionLost,
@@ -21,6 +25,7 @@ from protouser import (
     ProtouserError,
 )
 from protouser.net import DatagramSocket
+from protouser_socket._path import Path
 from protouser_socket._payload import payload_of, text_as_bytes
 
 __all__ = ["Conversation"]
@@ -33,6 +38,8 @@ class Conversation(MessageConnection[bytes]):
 
     def __init__(self, peer: str) -> None:
         super().__init__(peer, Inbox())
+        self._path = Path()
+        self._unsent: BaseException | None = None
         self._asking = 0
         self._asking_any = False
         self._given_up: DatagramSocket | None = None
@@ -54,6 +61,9 @@ class Conversation(MessageConnection[bytes]):
         except ConnectFailed:
             self.tell()
             raise
+        except CallTimeout as error:
+            self._unsent = error
+            raise
 
     def exchange(self, call: Call) -> bytes:
         match = call.request.match
@@ -67,9 +77,33 @@ class Conversation(MessageConnection[bytes]):
         try:
             self._usable().drain()  # what is there by now is no reply
             return super().exchange(call)
+        except CallTimeout as error:
+            self._count_lost(call, error)
+            raise
         finally:
             self._asking -= 1
             self._asking_any = False
+
+    def exchange_by_id(self, call: Call) -> bytes:
+        if self._asking_any:
+            raise ConfigurationError(
+                "a request without an id is under way, which any reply could be for; give it match="
+                " or correlate=, or open a client for each greenlet"
+            )
+        self._asking += 1
+        self._path.sent(call)
+        try:
+            return super().exchange_by_id(call)
+        except CallTimeout as error:
+            self._count_lost(call, error)
+            raise
+        finally:
+            self._asking -= 1
+            self._path.over(call)
+
+    def note_arrival(self, call: Call, message: bytes, at: float, waited: bool) -> None:
+        super().note_arrival(call, message, at, waited)
+        self._path.arrived(call, at)
 
     def receive(self, call: Call) -> bytes:
         self._usable()
@@ -104,6 +138,10 @@ class Conversation(MessageConnection[bytes]):
         self._give_up()
         self._untold = error
         self.inbox.interrupt(error)
+
+    def _count_lost(self, call: Call, error: CallTimeout) -> None:
+        if error is not self._unsent:
+            call.count("lost")
 
     def _usable(self) -> DatagramSocket:
         """The socket to send with, in place of one that was given up; not before all is told."""

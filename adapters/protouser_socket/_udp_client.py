@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from protouser import ConfigurationError, MessageClient, ProtocolClient, ProtocolUser, Url
-from protouser.net import open_datagram
+from protouser.net import SocketOptions, open_datagram
 from protouser_socket._udp import Conversation
 
 __all__ = ["UdpClient", "UdpUser"]
@@ -26,17 +26,24 @@ class UdpClient(MessageClient[Conversation]):
     reaches nobody; that is no row. The row "connect" is the look-up of the name and the making of
     the socket, for which nothing is sent.
 
-    Options: ``timeout``, and ``connect_timeout`` for the look-up, in seconds.
+    With ``correlate`` any number of requests may be under way, and the client keeps its port when
+    one fails. Counters are then "lost" (no reply within the timeout), "late replies", "duplicate
+    replies" and "reordered", and "jitter" is a series.
+
+    Options: ``timeout``, and ``connect_timeout`` for the look-up, in seconds; ``correlate``;
+    ``broadcast``, so that the host may be a broadcast address; ``local_address``, ``send_buffer``,
+    ``receive_buffer`` and ``dns_ttl`` of ``SocketOptions``.
     """
 
     protocol = "udp"
     schemes = ("udp",)
-    option_names = MessageClient.common_options
+    option_names = MessageClient.common_options | SocketOptions.DATAGRAM_NAMES
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
         if self.url.port is None:
             raise ConfigurationError(f"{self.url} names no port; write {self.url}:7000")
+        self._socket_options = SocketOptions.of(self.options)
 
     def connect(self) -> None:
         assert self.connecting is not None
@@ -49,6 +56,7 @@ class UdpClient(MessageClient[Conversation]):
             timeout=self.connect_timeout,
             peer=str(self.url),
             mark=self.connecting.mark,
+            options=self._socket_options,
         )
         self.resources.callback(conversation.close)
         self.connection = conversation

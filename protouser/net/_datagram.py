@@ -6,6 +6,8 @@ the network says of a datagram: "connection refused" is the answer of a machine 
 that port (RFC 1122, section 4.1.3.3). Such an error is about a datagram and does not end the
 socket; it reaches whoever reads or sends next.
 
+A socket for broadcasts is not connected: whoever answers is heard, and refusals are not.
+
 A datagram leaves whole or not at all, so there is nothing unsent to keep: a sender that the network
 is too slow for waits until the socket can be written, and tries again.
 """
@@ -17,6 +19,7 @@ import os
 import select
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import gevent
@@ -106,7 +109,9 @@ class DatagramSocket:
         self._hub = get_hub()
         self._sock = _connected(family, address, peer, options)
         self._recv = self._sock.recv
-        self._try_send = self._sock.send
+        self._try_send: Callable[[bytes], int] = self._sock.send
+        if options.broadcast:
+            self._try_send = partial(_send_to, self._sock.sendto, address)
         self._on_datagram = receiver.on_datagram
         self._blocked: list[Waiter] = []
         self._writer: Any = None
@@ -277,7 +282,8 @@ def _connected(family: int, address: Any, peer: str, options: SocketOptions) -> 
     try:
         sock.setblocking(False)
         options.prepare(sock, peer)
-        sock.connect(address)
+        if not options.broadcast:  # each who answers does so from an address of his own
+            sock.connect(address)
     except ConnectFailed:
         sock.close()
         raise
@@ -285,6 +291,10 @@ def _connected(family: int, address: Any, peer: str, options: SocketOptions) -> 
         sock.close()
         raise _unreachable(peer, error) from error
     return sock
+
+
+def _send_to(send_to: Callable[[bytes, Any], int], address: Any, data: bytes) -> int:
+    return send_to(data, address)
 
 
 def _unreachable(peer: str, error: OSError) -> ConnectFailed:
