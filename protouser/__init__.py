@@ -4,6 +4,7 @@ from protouser._attach import attach
 from protouser._call import Call, now
 from protouser._checks import raises
 from protouser._client import CallOptions, ProtocolClient
+from protouser._correlation import Correlate
 from protouser._errors import (
     CallSkipped,
     CallTimeout,
@@ -20,6 +21,9 @@ from protouser._inbox import Inbox
 from protouser._matchers import Matcher, contains, equals, field, regex
 from protouser._message_client import MessageClient
 from protouser._message_connection import MessageConnection
+from protouser._message_options import MessageOptions
+from protouser._message_source import MessageSource
+from protouser._messaging import Messaging
 from protouser._reader import Match
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
@@ -40,12 +44,16 @@ __all__ = [
     "ConfigurationError",
     "ConnectFailed",
     "ConnectionLost",
+    "Correlate",
     "Inbox",
     "MalformedMessage",
     "Match",
     "Matcher",
     "MessageClient",
     "MessageConnection",
+    "MessageOptions",
+    "MessageSource",
+    "Messaging",
     "ProtocolClient",
     "ProtocolUser",
     "ProtouserError",

@@ -13,15 +13,16 @@ from typing import Any, Unpack
 
 from paho.mqtt.packettypes import PacketTypes
 
-from protouser import Call, CallOptions, CallTimeout, ProtouserError, Request, now
+from protouser import Call, CallOptions, CallTimeout, Request, now
 from protouser_mqtt._connection import Connection
 from protouser_mqtt._errors import MqttRefused
-from protouser_mqtt._message import Message, Outgoing
+from protouser_mqtt._listening import ListeningClient
+from protouser_mqtt._message import Outgoing
 from protouser_mqtt._publish import Publish
-from protouser_mqtt._reconnecting import ReconnectingClient, Subscription
+from protouser_mqtt._reconnecting import Subscription
 from protouser_mqtt._replies import Overdue, Unsent
 from protouser_mqtt._settings import as_bytes, as_properties, check_qos
-from protouser_mqtt._topics import check_filter, check_topic, fill, matches
+from protouser_mqtt._topics import check_filter, check_topic, fill
 
 __all__ = ["MqttClient"]
 
@@ -29,7 +30,7 @@ Payload = bytes | bytearray | memoryview | str | None
 Properties = Mapping[str, Any]
 
 
-class MqttClient(ReconnectingClient):
+class MqttClient(ListeningClient):
     """A connection to an ``mqtt://host:port``, or ``mqtts://host:port`` for TLS.
 
     Options: ``version`` ("3.1.1", the default, or 5), ``client_id`` (one of its own by default),
@@ -124,30 +125,6 @@ class MqttClient(ReconnectingClient):
         """
         work = partial(self._unsubscribe, properties)
         return self._do(f"unsubscribe {pattern}", work, pattern, timeout, options)
-
-    def receive(
-        self,
-        pattern: str | None = None,
-        *,
-        timeout: float | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Any:
-        """The next ``Message`` that no ``@on_message`` method takes; counted, without a time.
-
-        With ``pattern`` the next whose topic that filter selects; others are kept for other calls.
-        How long it was waited for is the series "wait".
-
-        Raises:
-            CallTimeout: none came within ``timeout`` seconds (the client's where None).
-            ConnectionLost: the connection ended first.
-        """
-        if timeout is None:
-            timeout = self.timeout
-        if self.offline and (self._told or not len(self.inbox)):
-            self.come_back(timeout)
-        row = "receive" if pattern is None else f"receive {pattern}"
-        asked = Request(pattern, timeout)
-        return self.perform(row, self._receive, request=asked, one_way=True, **options)
 
     def subscribe_on_connection(self, pattern: str, subscription: Subscription) -> None:
         work = partial(self._subscribe, subscription)
@@ -251,26 +228,3 @@ class MqttClient(ReconnectingClient):
         if reason is not None and reason.is_failure:
             raise MqttRefused("to end the subscription", reason)
         self.subscriptions.pop(pattern, None)
-
-    def _receive(self, call: Call) -> Message:
-        pattern, timeout = call.request.payload, call.request.timeout
-        match = None
-        if pattern is not None:
-            check_filter(pattern)
-            match = partial(_selects, pattern)
-        inbox = self.inbox
-        try:
-            message, at, waited = inbox.get(timeout, match=match)
-        except ProtouserError:
-            # what is kept is not what is looked for: the next one looks for more
-            self._told = inbox.ended
-            raise
-        call.response_length = len(message.payload)
-        if waited:
-            call.mark("wait", at)
-            call.stop(at)
-        return message
-
-
-def _selects(pattern: str, message: Message) -> bool:
-    return matches(pattern, message.topic)

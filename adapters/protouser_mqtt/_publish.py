@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from protouser import Request
+from protouser import Correlate, Match, Request
 
-__all__ = ["Publish"]
+__all__ = ["Asked", "Publish"]
 
 
 class Publish(Request):
@@ -43,3 +43,30 @@ class Publish(Request):
         self.properties = properties
         self.timeout = timeout
         self.match = None
+
+
+class Asked(Publish):
+    """A message that is about to be published and has a reply.
+
+    Attributes:
+        match: which message is the reply.
+        correlate: how the id of both is found; None where there is none.
+    """
+
+    __slots__ = ("correlate",)
+
+    def __init__(
+        self,
+        topic: str,
+        payload: Any,
+        qos: int,
+        retain: bool,
+        fields: Mapping[str, Any] | None,
+        properties: Mapping[str, Any] | None,
+        timeout: float | None,
+        match: Match | None,
+        correlate: Correlate | None,
+    ) -> None:
+        super().__init__(topic, payload, qos, retain, fields, properties, timeout)
+        self.match = match
+        self.correlate = correlate

@@ -99,7 +99,7 @@ class ReconnectingClient(ProtocolClient):
         self._tls = TlsOptions.of(self.options) if self.url.scheme == "mqtts" else None
         self._connection: Connection | None = None
         self._opening = BoundedSemaphore()
-        self._wanted = self._told = False
+        self._wanted = False
         self._opener: greenlet | None = None
         self._failed = 0
         self._again_at = 0.0
@@ -143,8 +143,8 @@ class ReconnectingClient(ProtocolClient):
         self.resources.callback(connection.close)
         if not self._wanted:
             raise ConnectionLost(f"the connection to {self.url} was closed here")
-        self.inbox = _continued(self.inbox)
-        self._connection, self._told = connection, False
+        self.inbox.reopen()
+        self._connection = connection
 
     def close(self) -> None:
         if getcurrent() is not self._opener:
@@ -249,12 +249,8 @@ class ReconnectingClient(ProtocolClient):
         taken = False
         for handler in self._handlers:
             taken = handler.takes(message) or taken
-        if taken:
-            return
-        if len(self.inbox) < _MOST_UNREAD:
+        if not taken:
             self.inbox.deliver(message, message.at)
-        else:
-            self.measure("receive").count("dropped")
 
     def _find_handlers(self) -> list[MessageHandler]:
         handlers = []
@@ -263,12 +259,3 @@ class ReconnectingClient(ProtocolClient):
             assert self.user is not None
             handlers.append(MessageHandler(self, self.user, pattern, method))
         return handlers
-
-
-def _continued(old: Inbox[Message]) -> Inbox[Message]:
-    """A new inbox, with what nobody has read of the old one."""
-    new: Inbox[Message] = Inbox(_MOST_UNREAD)
-    while len(old):
-        message, at, _ = old.get()
-        new.deliver(message, at)
-    return new

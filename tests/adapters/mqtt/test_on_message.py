@@ -280,7 +280,6 @@ def test_hooks_apply_to_messages(mosquitto):
 
 def test_messages_beyond_the_limit_are_dropped_and_counted(scripted, monkeypatch):
     monkeypatch.setattr("protouser_mqtt._handlers._MOST_WAITING", 3)
-    monkeypatch.setattr("protouser_mqtt._reconnecting._MOST_UNREAD", 2)
     packet = bytes.fromhex("3004 0001 61 41") * 9 + bytes.fromhex("3004 0001 62 41") * 5
 
     def slow(self, message):
@@ -292,7 +291,7 @@ def test_messages_beyond_the_limit_are_dropped_and_counted(scripted, monkeypatch
         self.client.publish("t/1", b"x", 1)
         raise StopUser
 
-    User = person(scripted().url, slow=on_message("a")(slow), idle=talk)
+    User = person(scripted().url, slow=on_message("a")(slow), idle=talk, buffer=2)
     results = load(User, users=1, seconds=SOON)
     # one is being handled, three wait
     assert results["mqtt", "message a"].counter("dropped") in (5, 6)
