@@ -65,6 +65,7 @@ def _listen(session: Session, environment: Environment) -> None:
     events.test_start.add_listener(lambda environment, **_: _started(environment, final, ticker))
     events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
     events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))
+    session.barrier.register()
     final.listen()  # after the listener above: closing may still report calls
     events.test_stop.add_listener(lambda environment, **_: session.schedules.account())
     Tracing(session, environment).listen()
@@ -84,6 +85,7 @@ def _started(environment: Environment, final: FinalFigures, ticker: Ticker) -> N
     inspect.stack()
     final.session.start()
     final.session.schedules.start(environment)
+    final.session.barrier.register()
     final.register()
     if environment.runner is not None:  # run_single_user starts a test and never stops it
         ticker.start()
@@ -97,6 +99,7 @@ def _count_users(session: Session) -> None:
 
 
 def _stopping(session: Session) -> None:
+    session.barrier.close()
     session.stop_watching()
     session.schedules.freeze()
     # Users whose wait ended just now get to start their task; else Locust would take them for

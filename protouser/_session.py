@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
 
+from protouser._barrier import Barrier
 from protouser._call import Call, get_thread_ident, now
 from protouser._errors import ProtouserError
 from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
@@ -56,6 +57,7 @@ class Session:
         missing: workers whose last figures did not arrive.
         trace: what gets to see each call that is no plain success; None where nothing is traced.
         traces_successes: it wants to see those as well.
+        barrier: where users wait for all others.
         each_second: called once per second of a test; what raises is logged once.
         schedules: who may start a task when.
     """
@@ -65,6 +67,7 @@ class Session:
     def __init__(self, environment: Environment | None = None) -> None:
         self.environment = environment
         self.thread = get_thread_ident()
+        self.barrier = Barrier(environment)
         self.fire: Callable[..., None] = _tell_nobody
         if environment is not None:
             self.fire = environment.events.request.fire

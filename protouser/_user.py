@@ -12,7 +12,7 @@ import logging
 import operator
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, TypeGuard
 
@@ -20,6 +20,7 @@ import gevent
 
 from protouser import _lifecycle
 from protouser._attach import attach
+from protouser._barrier import wait_for_all
 from protouser._call import Call
 from protouser._checks import Check
 from protouser._client import ProtocolClient
@@ -189,6 +190,24 @@ class ProtocolUser(User):
         self._greenlets.add(greenlet)
         greenlet.rawlink(self._greenlets.discard)
         return greenlet
+
+    def wait_for_all(
+        self, name: str, *, timeout: float | None = 60.0, among: Sequence[type[User]] = ()
+    ) -> None:
+        """Wait until every user of this class, on all workers, waits here: all connected, then go.
+
+        Users that have ended are not waited for. A gate opens once in a test; who comes later goes
+        through. The wait has no response time; it is the series "wait" of a row of its own.
+
+        Args:
+            name: which gate.
+            timeout: seconds that this user waits at most; they include the ramp-up.
+            among: further classes whose users are waited for, and wait with the same ``name``.
+
+        Raises:
+            CallTimeout: somebody did not come in time; it says how many did.
+        """
+        wait_for_all(self, name, timeout, among)
 
     def count(self, name: str, value: int = 1) -> None:
         """Add to a counter of the tester's own, summed over all users and workers."""

@@ -1,0 +1,36 @@
+"""Users that wait for all; each says when it came, and when it went, by the machine's clock."""
+
+from locust import constant, events, task
+
+import json
+import os
+import time
+
+import gevent
+
+from protouser import ProtocolUser
+
+CAME, WENT = [], []
+
+
+class Waiting(ProtocolUser):
+    protocol = "op"
+    wait_time = constant(0.1)
+
+    def on_start(self):
+        gevent.sleep(float(os.environ.get("DELAY", "0")))
+        CAME.append(time.monotonic())
+        self.wait_for_all("ready", timeout=30)
+        WENT.append(time.monotonic())
+
+    @task
+    def work(self):
+        with self.measure("work"):
+            pass
+
+
+@events.quit.add_listener
+def _write(**_):
+    if "TIMES" in os.environ:
+        with open(os.environ["TIMES"], "w") as file:
+            json.dump([CAME, WENT], file)
