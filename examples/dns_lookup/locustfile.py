@@ -42,6 +42,11 @@ def address_in(answer: bytes) -> str:
     return socket.inet_ntoa(answer[-4:])
 
 
+def id_of(message: bytes) -> bytes:
+    """The same in a question and in its answer."""
+    return message[:2]
+
+
 def code_of(answer: bytes) -> int:
     """0 where all is well."""
     return HEAD.unpack_from(answer)[1] & 0x000F
@@ -57,9 +62,7 @@ class Resolver(UdpUser):
 
     def ask(self, name: str, row: str, check) -> None:
         asked = question(next(self.ids), name)
-        self.client.request(
-            asked, name=row, match=lambda answer: answer[:2] == asked[:2], check=check
-        )
+        self.client.request(asked, name=row, correlate=id_of, check=check)
 
     @task(3)
     def two_at_once(self) -> None:

@@ -69,7 +69,7 @@ class Cache(ProtocolUser):
         number = next(self.numbers)
         self.datagrams.request(
             HEAD.pack(number, 0, 1, 0) + b"get nothing\r\n",
-            match=lambda reply: HEAD.unpack_from(reply)[0] == number,
+            correlate=lambda datagram: HEAD.unpack_from(datagram)[0],
             check=lambda reply: reply[HEAD.size :] == b"END\r\n",
             name="miss by datagram",
         )
