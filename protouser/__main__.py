@@ -41,8 +41,22 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_list_adapters)
     _add_doctor(commands)
     _add_trace(commands)
+    _add_agent(commands)
     _add_demo(commands)
     return parser
+
+
+def _add_agent(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from protouser.monitor import add_arguments, run
+
+    agent = commands.add_parser(
+        "agent",
+        help="serve the figures of this machine to those who drive the load",
+        description="Serve processor, memory, disk and network figures of this machine, and those"
+        " of one process, to --protouser-monitor or to Prometheus.",
+    )
+    add_arguments(agent)
+    agent.set_defaults(run=run)
 
 
 def _add_trace(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -28,6 +28,7 @@ from protouser._schedule import check_schedules
 from protouser._session import Session
 from protouser._summary import log_summary
 from protouser._ticker import Ticker
+from protouser.monitor import MONITOR, Monitoring
 from protouser.trace import TRACE, TRACE_FILE, TRACE_LIMIT, Tracing
 
 __all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
@@ -39,6 +40,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     TRACE,
     TRACE_FILE,
     TRACE_LIMIT,
+    MONITOR,
 )
 
 _ATTACHED = "_protouser_attached"
@@ -69,6 +71,7 @@ def _listen(session: Session, environment: Environment) -> None:
     final.listen()  # after the listener above: closing may still report calls
     events.test_stop.add_listener(lambda environment, **_: session.schedules.account())
     Tracing(session, environment).listen()
+    Monitoring(session, environment).listen()
     events.reset_stats.add_listener(lambda **_: final.reset())
     if environment.reset_stats:
         events.spawning_complete.add_listener(lambda user_count, **_: session.reset())

@@ -27,11 +27,12 @@ PUBLIC_PACKAGES = {
 }
 
 # What a part may import besides the standard library and protouser itself. pytest is the extra
-# "testing", rich the extra "demo"; psutil comes with Locust.
+# "testing", rich the extra "demo", prometheus_client the extra "monitor"; psutil comes with Locust.
 THIRD_PARTY = {
     "": {"locust", "gevent", "greenlet"},
     "protouser.testing": {"pytest", "psutil"},
     "protouser.demo": {"rich"},
+    "protouser.monitor": {"prometheus_client", "psutil"},
 }
 CLOCKS = {"time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns"}
 
