@@ -233,11 +233,14 @@ class Inbox(Generic[Message]):
         return next(iter(correlations)).take(message, at)
 
     def _enlist(self, match: Match | None, after: float | None) -> Reader[Message]:
+        if self._end is not None:
+            raise self._end.with_traceback(None)
         reader: Reader[Message] = Reader(self._hub)
-        reader.match = match
+        if match is not None:
+            reader.match = match
         if after is not None:
             reader.after = after
-        self._admit(reader)
+        self._waiters.append(reader)
         return reader
 
     def _admit(self, reader: Reader[Message]) -> None:
@@ -262,7 +265,10 @@ class Inbox(Generic[Message]):
         first = self._waiters[0]
         if first.match is None and at >= first.after:  # as nearly always
             self._waiters.popleft()
-            self._hand(first, message, at)
+            if first.following is not None:
+                self._hand(first, message, at)
+            else:
+                first.answer(message, at)
             return True
         for reader in tuple(self._waiters):
             try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from greenlet import getcurrent
+
 from protouser._waiting import Waiter
 
 if TYPE_CHECKING:
@@ -48,7 +50,12 @@ class Reader(Waiter, Generic[Message]):
         """This is what was waited for."""
         self.message = message
         self.at = at
-        self.wake()
+        greenlet = self._greenlet
+        if greenlet is not None and getcurrent() is self._hub:  # as nearly always
+            self.done = True
+            greenlet.switch()
+        else:
+            self.wake()
 
     def refuse(self, error: BaseException) -> None:
         """What was waited for will not come."""

@@ -90,7 +90,7 @@ class TcpClient(MessageClient[Connection]):
 
     def connect(self) -> None:
         connection = connection_for(self._use, self._framing, str(self.url))
-        connection.socket = self._open_socket(connection)
+        connection.start(self._open_socket(connection))
         self.resources.callback(connection.close)
         if self._use.kept == PER_ITERATION:
             self.after_task(connection.close)

@@ -30,16 +30,29 @@ class Connection(MessageConnection[Any]):
         super().__init__(peer, Inbox(on_full=self._pause, on_drained=self._resume))
         self.decoder = framing.decoder()
         self._framing = framing
+        self._frame = framing.encode
+        # bytes are payloads as they are, unless a codec makes them of something else
+        self._takes_bytes = type(framing).payload is Framing.payload
         self._begun: float | None = None
         gap = self.decoder.idle_gap
         self._silence = None if gap is None else Silence(gap, self._on_silence)
+
+    def start(self, socket: HubSocket) -> None:
+        """Messages go over ``socket`` from now on."""
+        self.socket = socket
+        # what every message goes through, without a function in between
+        self.transmit = socket.send  # type: ignore[method-assign, assignment]
 
     @property
     def closed(self) -> bool:
         return self.socket.closed
 
     def encode(self, call: Call) -> bytes:
-        return self._framing.encode(payload_of(call, self._framing.payload(call.request.payload)))
+        payload = call.request.payload
+        if type(payload) is bytes and self._takes_bytes:
+            call.request_length = len(payload)
+            return self._frame(payload)
+        return self._frame(payload_of(call, self._framing.payload(payload)))
 
     def as_message(self, request: Any) -> Any:
         return text_as_bytes(request)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 
 from protouser import Call, ConfigurationError
+from protouser.net import HubSocket
 from protouser_socket._connection import Connection
 from protouser_socket._framing import Framing
 
@@ -67,18 +68,30 @@ class _SingleUse(Connection):
     def __init__(self, framing: Framing, peer: str, half_close: bool) -> None:
         super().__init__(framing, peer)
         self._half_close = half_close
-        self._asked = False
+        self._asked: Call | None = None
+
+    def start(self, socket: HubSocket) -> None:
+        self.socket = socket
 
     def exchange(self, call: Call) -> Any:
-        if self._asked:
+        self._ask_once(call)
+        message = super().exchange(call)
+        self.close()
+        return message
+
+    def exchange_by_id(self, call: Call) -> Any:
+        self._ask_once(call)
+        message = super().exchange_by_id(call)
+        self.close()
+        return message
+
+    def _ask_once(self, call: Call) -> None:
+        if self._asked not in (None, call):
             raise ConfigurationError(
                 "another request is under way on this connection, which is closed after it; open a"
                 " client for each greenlet, or leave connection= out"
             )
-        self._asked = True
-        message = super().exchange(call)
-        self.close()
-        return message
+        self._asked = call
 
     def send(self, call: Call) -> None:
         super().send(call)

@@ -112,6 +112,8 @@ class HubSocket:
         """
         if self.closed:
             raise self._is_closed()
+        if self._says_no_more:
+            return
         self._says_no_more = True
         if not self._unsent:
             self._half_close()
@@ -159,12 +161,9 @@ class HubSocket:
         except OSError as error:
             self._lose(error)
             return
-        if data:
-            self._pass_on(data, at)
-        else:
+        if not data:
             self._shut(None)
-
-    def _pass_on(self, data: bytes, at: float) -> None:
+            return
         try:
             self._on_data(data, at)
         except Exception as error:  # noqa: BLE001  whatever a codec raises ends the connection

@@ -156,8 +156,12 @@ class TlsSocket(HubSocket):
 
     def _decrypt_first(self, at: float) -> None:
         """What came together with the end of the handshake makes no event any more."""
-        if not self.closed:
-            self._pass_on(b"", at)
+        if self.closed:
+            return
+        try:
+            self._decrypt(b"", at)
+        except Exception as error:  # noqa: BLE001  whatever a codec raises ends the connection
+            self._shut(error)
 
     def _decrypt(self, data: bytes, at: float) -> None:
         self._incoming.write(data)

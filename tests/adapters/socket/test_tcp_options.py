@@ -144,6 +144,12 @@ def test_two_requests_at_once_on_such_a_connection_are_refused(server, client_of
     assert client.request(b"third") == b"third"
 
 
+def test_such_a_connection_may_tell_its_reply_by_an_id_too(server, client_of, reports):
+    client = client_of(server.url, connection="per_request", correlate=lambda message: message)
+    assert [client.request(number) for number in (b"1", b"2")] == [b"1", b"2"]
+    assert rows(reports) == [("connect", None), ("request", None)] * 2
+
+
 def test_a_connection_per_iteration_ends_with_the_task(server, until):
     class Visitor(TcpUser):
         host = server.url
