@@ -25,6 +25,20 @@ from protouser._message_options import MessageOptions
 from protouser._message_source import MessageSource
 from protouser._messaging import Messaging
 from protouser._reader import Match
+from protouser._hooks import (
+    after_call,
+    after_connect,
+    before_call,
+    before_connect,
+    on_disconnect,
+    on_failure,
+    on_message,
+)
+from protouser._inbox import Inbox
+from protouser._matchers import Matcher, contains, equals, field, regex
+from protouser._message_client import MessageClient
+from protouser._message_connection import Match, MessageConnection
+from protouser._message_handlers import MessageHandlers
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
 from protouser._schedule import arrival_rate
@@ -54,6 +68,7 @@ __all__ = [
     "MessageOptions",
     "MessageSource",
     "Messaging",
+    "MessageHandlers",
     "ProtocolClient",
     "ProtocolUser",
     "ProtouserError",
@@ -64,16 +79,20 @@ __all__ = [
     "after_call",
     "annotate",
     "arrival_rate",
+    "after_connect",
     "attach",
     "before_call",
     "by_bytes",
     "by_field",
     "by_regex",
+    "before_connect",
     "contains",
     "equals",
     "expected",
     "field",
     "now",
+    "on_disconnect",
+    "on_failure",
     "on_message",
     "open_client",
     "raises",

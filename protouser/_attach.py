@@ -122,7 +122,7 @@ def _on_init(environment: Environment, **_event: Any) -> None:
         check_schedules(environment.user_classes)
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
-    attach(environment)
+    attach(environment).whole_process = True
 
 
 def check_hosts(environment: Environment) -> None:

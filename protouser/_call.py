@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from gevent.monkey import get_original
 
-from protouser._checks import Check
+from protouser._checks import Check, run_check
 from protouser._errors import CallSkipped, ProtouserError
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SKIPPED, SUCCESS
 from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from protouser._session import Session
     from protouser._user import ProtocolUser
 
-__all__ = ["Call", "now", "time_of_day"]
+__all__ = ["HOOKS", "Call", "now", "time_of_day"]
 
 get_thread_ident: Callable[[], int] = get_original("_thread", "get_ident")
+
+#: The series of the time that the hooks of a call took.
+HOOKS: Final = "hooks"
 
 #: How a call lives: in a ``with`` block, past it, done and waiting for a verdict, or left early.
 _IN_BLOCK: Final = "in block"
@@ -76,6 +79,7 @@ class Call:
     __slots__ = (
         "_check",
         "_end",
+        "_hook_seconds",
         "_hooks",
         "_lateness",
         "_mode",
@@ -226,6 +230,33 @@ class Call:
         self.count("left")
         self._session.hand_over(self.end)
 
+    def verify(self, check: Check) -> bool:
+        """Fail the call unless its response is what ``check`` demands; for after-hooks and blocks.
+
+        Returns False when it failed, and leaves a call alone that has failed before.
+        """
+        if self.outcome is FAILURE:
+            return False
+        reason = run_check(check, self.response)
+        if reason is not None:
+            self.failure(reason)
+        return reason is None
+
+    @property
+    def outcome(self) -> str | None:
+        """How the call ended, such as "success" or "failure"; None until that is decided."""
+        return None if self._verdict is None else self._verdict[0]
+
+    @property
+    def reason(self) -> BaseException | None:
+        """Why the call failed, once that is decided."""
+        return None if self._verdict is None else self._verdict[1]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the call took; None until its measured interval has ended."""
+        return None if self._end is None else self._end - self._start
+
     @property
     def stopped(self) -> bool:
         """True when the measured interval has ended, though the call may not be reported yet."""
@@ -295,6 +326,7 @@ class Call:
 
     def _ask_hooks(self) -> None:
         assert self._hooks is not None
+        self._hook_seconds = 0.0
         asked = self.request
         self._hooks.before(self)
         if self.request is not asked and isinstance(asked, Request):

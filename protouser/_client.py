@@ -20,7 +20,7 @@ from protouser._checks import Check
 from protouser._closing import close_in_time
 from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost, ProtouserError
 from protouser._executors import Stamp
-from protouser._hooks import message_methods
+from protouser._hooks import DISCONNECT
 from protouser._measured import apply_stamp
 from protouser._request import Request
 from protouser._session import Session
@@ -248,12 +248,16 @@ class ProtocolClient:
             functions.append(function)
             self.resources.callback(functions.remove, function)
 
-    def message_handlers(self) -> list[tuple[str, Callable[[Any], Any]]]:
-        """The ``@on_message`` methods of its user, bound, with the pattern of each.
+    def disconnected(self, error: BaseException) -> None:
+        """A connection has ended that the user did not close: run the hooks for that.
 
-        For adapters that deliver messages; they call a method in a greenlet of ``user.spawn``.
+        For engines, in the hub; the hooks have greenlets of their own.
         """
-        return [] if self.user is None else message_methods(self.user)
+        user = self.user
+        if user is not None:
+            hooks = self.session.hooks_of(type(user))
+            for _, function in hooks.listeners(DISCONNECT, user, self.protocol):
+                user.spawn(function, self, error)
 
     def __enter__(self) -> Self:
         return self

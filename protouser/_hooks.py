@@ -1,161 +1,262 @@
-"""Hooks around calls: code of the user's that runs outside the measured time.
+"""Hooks: code of the user's at the moments of a call and of a connection.
 
-A class collects its hooks once, when it is made: base classes first, then in order of definition.
-Which hooks a call has depends only on its name, so they are looked up once per name.
+The decorators only take note. In the body of a class the function is a hook of that class and of
+those that inherit from it, whether it is a user or a mix-in; anywhere else it is a hook of the
+whole test. Python tells a function that it became part of a class (``__set_name__``), so what is
+noted for the test is withdrawn then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from fnmatch import fnmatchcase
-from typing import Any, TypeVar, overload
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType
+from typing import Any, Final, NamedTuple, TypeVar, cast, overload
 
-from protouser._call import Call
 from protouser._errors import ConfigurationError
-from protouser._steering import steers_locust
 
-__all__ = ["Hooks", "after_call", "before_call", "message_methods", "on_message"]
+__all__ = [
+    "AFTER",
+    "BEFORE",
+    "DISCONNECT",
+    "FAILURE",
+    "MESSAGE",
+    "Hook",
+    "Use",
+    "after_call",
+    "after_connect",
+    "before_call",
+    "before_connect",
+    "class_hooks",
+    "hooks_of_test",
+    "on_disconnect",
+    "on_failure",
+    "on_message",
+]
 
-_MARK = "_protouser_hook"
-_PATTERNS = "_protouser_patterns"
-_REMEMBERED_NAMES = 1000
+BEFORE: Final = "before"
+AFTER: Final = "after"
+FAILURE: Final = "failure"
+MESSAGE: Final = "message"
+DISCONNECT: Final = "disconnect"
+
+_CONNECT: Final = "connect"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Hook = Callable[[Any, Call], Any]
+Decorator = Callable[[Function], Function]
 
 
-@overload
-def before_call(pattern: Function, /) -> Function: ...
-@overload
-def before_call(pattern: str = "*", /) -> Callable[[Function], Function]: ...
-def before_call(pattern: Any = "*", /) -> Any:
-    """Mark a method of a user class to run before each call whose name matches the glob.
+class Use(NamedTuple):
+    """When a hook runs: the moment, and what it selects; an empty protocol is every one."""
 
-    A row "connect" has to be named outright, as ``@before_call("connect")``.
-    It gets the call, before the clock starts. It may change ``call.request`` and ``call.name``,
-    or veto the call with ``call.skip(reason)``. For calls of an ``async def`` task it runs in the
-    thread of the asyncio loop, where it must not block.
+    moment: str
+    pattern: Any
+    protocol: str
+
+
+class Hook:
+    """A decorated function: still a function or a method, and noted for its moments."""
+
+    def __init__(self, function: FunctionType) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.uses: list[Use] = []
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        _of_test.withdraw(self)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self.function, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def remove(self) -> None:
+        """Take a hook of the whole test back; users that have started keep it."""
+        _of_test.withdraw(self)
+
+
+class _TestHooks:
+    """The hooks outside of classes, by the file that they are written in.
+
+    A file that is imported a second time (Locust does so) begins anew, instead of doubling its
+    hooks: it has other globals then, or, where it was reloaded, other code at the same line.
     """
-    return _mark("before", pattern)
+
+    def __init__(self) -> None:
+        self._by_file: dict[str, list[Hook]] = {}
+
+    def note(self, hook: Hook) -> None:
+        hooks = self._by_file.setdefault(hook.function.__code__.co_filename, [])
+        hooks[:] = [known for known in hooks if not _is_older(known.function, hook.function)]
+        hooks.append(hook)
+
+    def withdraw(self, hook: Hook) -> None:
+        for hooks in self._by_file.values():
+            if hook in hooks:
+                hooks.remove(hook)
+
+    def __iter__(self) -> Iterator[Hook]:
+        for hooks in self._by_file.values():
+            yield from hooks
 
 
-@overload
-def after_call(pattern: Function, /) -> Function: ...
-@overload
-def after_call(pattern: str = "*", /) -> Callable[[Function], Function]: ...
-def after_call(pattern: Any = "*", /) -> Any:
-    """Mark a method of a user class to run after each call whose name matches the glob.
-
-    It gets the call, after the clock stopped and before the result is reported, so that
-    ``call.success()`` and ``call.failure(reason)`` still decide it.
-    """
-    return _mark("after", pattern)
+_of_test = _TestHooks()
 
 
-def on_message(pattern: str) -> Callable[[Function], Function]:
-    """Mark a method of a user class to be called with each message that the pattern selects.
-
-    What a pattern is, is the protocol's: in MQTT a topic filter, which is subscribed to. The method
-    runs in a greenlet of its own, also between tasks, and may block; its messages come in order.
-    What it raises is logged and counted as an error. It may be marked for several patterns.
-    """
-    if not isinstance(pattern, str):
-        raise ConfigurationError('on_message needs a pattern; write @on_message("commands/+")')
-
-    def decorate(function: Function) -> Function:
-        # not a hook: a class that has no other marks must not look for hooks at every call
-        setattr(function, _PATTERNS, (pattern, *getattr(function, _PATTERNS, ())))
-        return function
-
-    return decorate
+def hooks_of_test() -> list[Hook]:
+    """The hooks of the whole test, in order of definition."""
+    return list(_of_test)
 
 
-def message_methods(user: object) -> list[tuple[str, Callable[[Any], Any]]]:
-    """The bound ``on_message`` methods of a user, by pattern: bases first, in order."""
-    found: dict[str, tuple[str, ...]] = {}
-    for base in reversed(type(user).__mro__):
+def class_hooks(user_class: type) -> list[Hook]:
+    """The hooks that a class and its bases define: bases first, in order of definition."""
+    found: dict[str, Hook] = {}
+    for base in reversed(user_class.__mro__):
         for name, value in vars(base).items():
-            patterns = getattr(value, _PATTERNS, ())
-            if patterns:
-                found[name] = patterns
+            if isinstance(value, Hook):
+                found[name] = value
             else:
                 found.pop(name, None)
-    return [
-        (pattern, getattr(user, name)) for name, patterns in found.items() for pattern in patterns
-    ]
+    return list(found.values())
 
 
-def _mark(moment: str, pattern: Any) -> Any:
-    if callable(pattern):
-        setattr(pattern, _MARK, (moment, "*"))
-        return pattern
+@overload
+def before_call(name: Function, /) -> Function: ...
+@overload
+def before_call(name: str = "*", *, protocol: str = "") -> Decorator[Any]: ...
+def before_call(name: Any = "*", *, protocol: str = "") -> Any:
+    """Run a function before each call whose row matches the glob ``name``, and the protocol's.
 
-    def decorate(function: Function) -> Function:
-        setattr(function, _MARK, (moment, pattern))
-        return function
+    A method of a user class or mix-in gets ``self`` and the call, a function of the module the call
+    alone, for the whole test. It runs before the clock starts, and may change ``call.request`` and
+    ``call.name``, or veto the call with ``call.skip(reason)``. A row "connect" has to be named
+    outright; see ``before_connect``. For calls of an ``async def`` task it runs in the thread of
+    the asyncio loop, where it must not block.
+    """
+    return _mark(BEFORE, name, protocol)
+
+
+@overload
+def after_call(name: Function, /) -> Function: ...
+@overload
+def after_call(name: str = "*", *, protocol: str = "") -> Decorator[Any]: ...
+def after_call(name: Any = "*", *, protocol: str = "") -> Any:
+    """Run a function after each call whose row matches; as ``before_call``.
+
+    It runs after the clock stopped and before the result is reported, so that ``call.verify(...)``,
+    ``call.success()`` and ``call.failure(reason)`` still decide it.
+    """
+    return _mark(AFTER, name, protocol)
+
+
+@overload
+def on_failure(name: Function, /) -> Function: ...
+@overload
+def on_failure(name: str = "*", *, protocol: str = "") -> Decorator[Any]: ...
+def on_failure(name: Any = "*", *, protocol: str = "") -> Any:
+    """Run a function with each call that failed, a "connect" too; as ``after_call``.
+
+    The outcome is decided by then and stays as it is: ``call.reason`` says why.
+    """
+    return _mark(FAILURE, name, protocol)
+
+
+@overload
+def before_connect(function: Function, /) -> Function: ...
+@overload
+def before_connect(*, protocol: str = "") -> Decorator[Any]: ...
+def before_connect(function: Any = None, /, *, protocol: str = "") -> Any:
+    """Run a function before a client connects, with the call "connect"; as ``before_call``."""
+    return _mark(BEFORE, _CONNECT if function is None else function, protocol, _CONNECT)
+
+
+@overload
+def after_connect(function: Function, /) -> Function: ...
+@overload
+def after_connect(*, protocol: str = "") -> Decorator[Any]: ...
+def after_connect(function: Any = None, /, *, protocol: str = "") -> Any:
+    """Run a function after a client connected, or failed to; as ``after_call``."""
+    return _mark(AFTER, _CONNECT if function is None else function, protocol, _CONNECT)
+
+
+@overload
+def on_disconnect(function: Function, /) -> Function: ...
+@overload
+def on_disconnect(*, protocol: str = "") -> Decorator[Any]: ...
+def on_disconnect(function: Any = None, /, *, protocol: str = "") -> Any:
+    """Run a function when a connection has ended that the user did not close.
+
+    It gets the client and the error that says why, in a greenlet of its own, and may block.
+    """
+    return _mark(DISCONNECT, "*" if function is None else function, protocol)
+
+
+@overload
+def on_message(pattern: Function, /) -> Function: ...
+@overload
+def on_message(pattern: Any = None, *, protocol: str = "") -> Decorator[Any]: ...
+def on_message(pattern: Any = None, *, protocol: str = "") -> Any:
+    """Run a function with the messages that a server sends, in order, also between tasks.
+
+    Without a pattern it sees every message, and takes none: whoever waits for one gets it all the
+    same. With a pattern the messages that it selects are for this function: they are counted as a
+    row "message", and ``receive`` does not see them. A pattern is a matcher, as
+    ``field("type", "news")``, or, in MQTT, a topic filter, which is subscribed to.
+
+    It runs in a greenlet of its own, and may block. What it raises is logged and counted as an
+    error. It may be marked for several patterns.
+    """
+    if callable(pattern) and _is_plain_function(pattern):
+        return _mark(MESSAGE, pattern, protocol, None)
+    if pattern is not None and not (callable(pattern) or isinstance(pattern, str)):
+        raise ConfigurationError(
+            f"on_message({pattern!r}): a pattern is a matcher, as in"
+            ' @on_message(field("type", "news")), or a topic filter, as in @on_message("cmd/+")'
+        )
+    return _marking(Use(MESSAGE, pattern, protocol))
+
+
+def _mark(moment: str, given: Any, protocol: str, everything: Any = "*") -> Any:
+    if isinstance(given, Hook) or not isinstance(given, str):
+        if not callable(given):
+            raise ConfigurationError(f"a hook selects calls by a glob, not by {given!r}")
+        return _marking(Use(moment, everything, protocol))(given)
+    return _marking(Use(moment, given, protocol))
+
+
+def _marking(use: Use) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        if isinstance(function, Hook):
+            hook = function
+        elif not inspect.isfunction(function):
+            raise ConfigurationError(f"a hook is a function, not {function!r}")
+        else:
+            hook = Hook(function)
+            if not _in_class_body(function):
+                _of_test.note(hook)
+        hook.uses.insert(0, use)
+        return cast("Any", hook)
 
     return decorate
 
 
-def _matches(name: str, glob: str) -> bool:
-    # what is done to every call, such as signing it, is seldom meant for connecting
-    return glob == name if name == "connect" else fnmatchcase(name, glob)
+def _is_plain_function(value: Any) -> bool:
+    """True for what is decorated without parentheses; a matcher is no function of its own."""
+    return isinstance(value, Hook) or getattr(value, "__name__", "<lambda>") != "<lambda>"
 
 
-class Hooks:
-    """The hooks of one user class."""
+def _in_class_body(function: FunctionType) -> bool:
+    scope = function.__qualname__.rpartition(".")[0]
+    return bool(scope) and not scope.endswith("<locals>")
 
-    def __init__(self, found: list[tuple[str, str, Hook]]) -> None:
-        self._found = found
-        self._by_name: dict[str, tuple[tuple[Hook, ...], tuple[Hook, ...]]] = {}
 
-    @classmethod
-    def of(cls, user_class: type) -> Hooks | None:
-        """The hooks that a class and its bases define; None when there are none."""
-        found: dict[str, tuple[str, str, Hook]] = {}
-        for base in reversed(user_class.__mro__):
-            for name, value in vars(base).items():
-                mark = getattr(value, _MARK, None)
-                if mark is not None:
-                    found[name] = (*mark, value)
-                else:
-                    found.pop(name, None)
-        return cls(list(found.values())) if found else None
-
-    def before(self, call: Call) -> None:
-        """Run the before-hooks of a call."""
-        self._run(self._of(call.name)[0], call)
-
-    def after(self, call: Call) -> None:
-        """Run the after-hooks of a call."""
-        self._run(self._of(call.name)[1], call)
-
-    def _of(self, name: str) -> tuple[tuple[Hook, ...], tuple[Hook, ...]]:
-        hooks = self._by_name.get(name)
-        if hooks is None:
-            if len(self._by_name) >= _REMEMBERED_NAMES:
-                self._by_name.clear()
-            hooks = self._by_name[name] = (
-                self._matching("before", name),
-                self._matching("after", name),
-            )
-        return hooks
-
-    def _matching(self, moment: str, name: str) -> tuple[Hook, ...]:
-        return tuple(
-            hook for when, glob, hook in self._found if when == moment and _matches(name, glob)
-        )
-
-    def _run(self, hooks: tuple[Hook, ...], call: Call) -> None:
-        for hook in hooks:
-            try:
-                hook(call.user, call)
-            except Exception as error:
-                if steers_locust(error):
-                    raise
-                self._complain(hook, call, error)
-
-    def _complain(self, hook: Hook, call: Call, error: Exception) -> None:
-        call.count("hook errors")
-        name = getattr(hook, "__qualname__", repr(hook))
-        call.complain_once(hook, f"the hook {name} (the call keeps its outcome)", error)
+def _is_older(known: FunctionType, function: FunctionType) -> bool:
+    """True when ``function`` is the same definition as ``known``, from a later import."""
+    if known.__globals__ is not function.__globals__:
+        return True
+    if known.__qualname__ != function.__qualname__:
+        return False
+    first, second = known.__code__, function.__code__
+    return first is not second and first.co_firstlineno == second.co_firstlineno

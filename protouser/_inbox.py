@@ -52,6 +52,8 @@ class Inbox(Generic[Message]):
         on_unmatched: called with such a message in the hub where that is "fail".
         tally: called with the name of a counter, and of the row that it is about: "dropped",
             "late replies", "duplicate replies".
+        listener: called with each message and its time, before anybody gets it; True takes it.
+        on_end: called with the error when no more will come.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class Inbox(Generic[Message]):
         self.unmatched = "keep"
         self.on_unmatched: Callable[[Message], object] = _nothing
         self.tally: Tally = _nothing
+        self.listener: Callable[[Message, float], object] | None = None
+        self.on_end: Callable[[BaseException], object] | None = None
         self._hub = get_hub()
         self._kept: deque[tuple[Message, float]] = deque()
         self._waiters: deque[Reader[Message]] = deque()
@@ -115,6 +119,8 @@ class Inbox(Generic[Message]):
         Called in the hub it runs that greenlet's code before it returns. After the end the message
         is dropped.
         """
+        if self.listener is not None and self.listener(message, at):
+            return
         if self._correlations and self._is_reply(message, at):
             return
         if self._waiters and self._offer(message, at):
@@ -205,6 +211,8 @@ class Inbox(Generic[Message]):
             return
         self._end = error or ConnectionLost("the connection has ended")
         self._stop_timer()
+        if self.on_end is not None:
+            self.on_end(self._end)
         self.interrupt(self._end)
 
     def fail(self, error: BaseException) -> None:

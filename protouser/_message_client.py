@@ -8,7 +8,7 @@ fail come at growing intervals.
 from __future__ import annotations
 
 import random
-from typing import Any, Final, Generic, TypeVar, Unpack
+from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -17,6 +17,7 @@ from protouser._client import CallOptions, ProtocolClient
 from protouser._correlation import Correlate, CorrelatedRequest
 from protouser._errors import ConfigurationError
 from protouser._message_connection import MessageConnection
+from protouser._message_handlers import MessageHandlers
 from protouser._message_options import MessageOptions
 from protouser._messaging import Messaging, seconds
 from protouser._reader import Match
@@ -46,6 +47,7 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
     Attributes:
         connection: the connection of the moment; None before the first.
         correlate: how requests and replies are told apart; None where their order does.
+        handlers: the ``@on_message`` functions of its user.
     """
 
     common_options = frozenset({"connect_timeout"}) | MessageOptions.NAMES
@@ -54,6 +56,7 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
+        self.handlers = MessageHandlers(self)
         self._reconnecting = BoundedSemaphore()
         self._attempts = 0
         self._failed = 0
@@ -144,6 +147,20 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         super()._connect()
         if self.connection is not None:
             self._messages.apply(self, self.connection.inbox)
+
+    def open(self) -> Self:
+        super().open()
+        connection = self.connection
+        if connection is not None and self.user is not None:
+            if self.handlers:
+                connection.inbox.listener = self.handlers.offer
+            connection.inbox.on_end = self.disconnected
+        return self
+
+    def shut(self) -> None:
+        if self.connection is not None:
+            self.connection.inbox.on_end = None
+        super().shut()
 
     def renewed(self) -> Connection:
         """Connect anew, unless another greenlet does just that, and return the connection."""

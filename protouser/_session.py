@@ -19,6 +19,7 @@ import gevent
 
 from protouser._barrier import Barrier
 from protouser._call import Call, get_thread_ident, now
+from protouser._chosen_hooks import ChosenHooks
 from protouser._errors import ProtouserError
 from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
 from protouser._figures import Figures
@@ -54,6 +55,7 @@ class Session:
         running: whether a test has started and not stopped.
         sections: what other parts add to the results.
         by_worker: what each worker sent, by its client id.
+        whole_process: the process is a run of the ``locust`` command, and nothing else.
         missing: workers whose last figures did not arrive.
         trace: what gets to see each call that is no plain success; None where nothing is traced.
         traces_successes: it wants to see those as well.
@@ -66,6 +68,7 @@ class Session:
 
     def __init__(self, environment: Environment | None = None) -> None:
         self.environment = environment
+        self.whole_process = False
         self.thread = get_thread_ident()
         self.barrier = Barrier(environment)
         self.fire: Callable[..., None] = _tell_nobody
@@ -83,6 +86,7 @@ class Session:
         self._logged: set[tuple[str, str, int]] = set()
         self._complained: set[object] = set()
         self._executors: dict[str, Executor] = {}
+        self._hooks: dict[type, ChosenHooks] = {}
         self._watchdog: Watchdog | None = None
         self.trace_with(None)
 
@@ -180,6 +184,13 @@ class Session:
         """Show finished calls to a trace from now on, or to none."""
         self.trace = trace
         self.traces_successes = trace is not None and not trace.selection.failures
+
+    def hooks_of(self, user_class: type) -> ChosenHooks:
+        """The hooks for the users of a class, chosen when its first one asks."""
+        found = self._hooks.get(user_class)
+        if found is None:
+            found = self._hooks[user_class] = ChosenHooks(user_class, self.whole_process)
+        return found
 
     def executor(self, kind: str) -> Executor:
         """The executor that all calls of a kind share; for "pinned" a new one."""

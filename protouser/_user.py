@@ -23,10 +23,10 @@ from protouser._attach import attach
 from protouser._barrier import wait_for_all
 from protouser._call import Call
 from protouser._checks import Check
+from protouser._chosen_hooks import CallHooks
 from protouser._client import ProtocolClient
 from protouser._closing import close_in_time
 from protouser._errors import CallTimeout, ConfigurationError
-from protouser._hooks import Hooks
 from protouser._registry import client_class_for, is_registered
 from protouser._schedule import Iteration, Turns
 from protouser._steering import steers_locust
@@ -78,7 +78,6 @@ class ProtocolUser(User):
     iterations: ClassVar[int | None] = None
     warm_up: float | str = 0
     _warm_up: WarmUp | None = None
-    _hooks: ClassVar[Hooks | None] = None
     _has_context: ClassVar[bool] = False
     _declared_host: ClassVar[str | None] = None
     _turns: Turns | None = None
@@ -86,13 +85,13 @@ class ProtocolUser(User):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls._hooks = Hooks.of(cls)
         cls._has_context = cls.context is not User.context
         # Locust writes --host into every class, so what the class said itself is kept here.
         cls._declared_host = cls.host
 
     def __init__(self, environment: Environment) -> None:
         self._session = attach(environment)
+        self._hooks: CallHooks | None = self._session.hooks_of(type(self)).of_calls
         self.resources = ExitStack()
         self._clients: dict[ProtocolClient, None] = {}
         self._open_calls: set[Call] = set()

@@ -22,6 +22,7 @@ from protouser import (
     ConfigurationError,
     ConnectionLost,
     Inbox,
+    MessageHandlers,
     ProtocolClient,
     ProtouserError,
     Url,
@@ -29,10 +30,9 @@ from protouser import (
 )
 from protouser.net import Deadline, TlsOptions
 from protouser_mqtt._connection import Connection
-from protouser_mqtt._handlers import MessageHandler
 from protouser_mqtt._message import Message
 from protouser_mqtt._settings import Settings, seconds
-from protouser_mqtt._topics import check_filter
+from protouser_mqtt._topics import check_filter, matches
 
 __all__ = ["ReconnectingClient", "Subscription"]
 
@@ -104,9 +104,11 @@ class ReconnectingClient(ProtocolClient):
         self._failed = 0
         self._again_at = 0.0
         self._returning: gevent.Greenlet[..., Any] | None = None
-        self._handlers = self._find_handlers()
+        self._handlers = MessageHandlers(self, _selects, _length_of)
         qos = self.settings.message_qos
-        self.subscriptions = {h.pattern: Subscription(qos) for h in self._handlers}
+        for pattern in self._handlers.filters:
+            check_filter(pattern)
+        self.subscriptions = {pattern: Subscription(qos) for pattern in self._handlers.filters}
 
     @classmethod
     def parse_url(cls, url: str | Url) -> Url:
@@ -226,6 +228,7 @@ class ReconnectingClient(ProtocolClient):
             return
         self.inbox.end(error)
         self.measure("connect").count("connections lost")
+        self.disconnected(error)
         if self._handlers and self.user is not None and self._returning is None:
             self._returning = self.user.spawn(self._return)
 
@@ -246,16 +249,13 @@ class ReconnectingClient(ProtocolClient):
             self.come_back(None)
 
     def _deliver(self, message: Message) -> None:
-        taken = False
-        for handler in self._handlers:
-            taken = handler.takes(message) or taken
-        if not taken:
+        if not (self._handlers and self._handlers.offer(message, message.at)):
             self.inbox.deliver(message, message.at)
 
-    def _find_handlers(self) -> list[MessageHandler]:
-        handlers = []
-        for pattern, method in self.message_handlers():
-            check_filter(pattern)
-            assert self.user is not None
-            handlers.append(MessageHandler(self, self.user, pattern, method))
-        return handlers
+
+def _selects(pattern: str, message: Message) -> bool:
+    return matches(pattern, message.topic)
+
+
+def _length_of(message: Message) -> int:
+    return len(message.payload)

@@ -39,6 +39,9 @@ class UdpClient(MessageClient[Conversation]):
     schemes = ("udp",)
     option_names = MessageClient.common_options | SocketOptions.DATAGRAM_NAMES
 
+    def disconnected(self, error: BaseException) -> None:
+        """Datagrams have no connection that could end."""
+
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
         if self.url.port is None:

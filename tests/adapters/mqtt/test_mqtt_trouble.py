@@ -27,7 +27,7 @@ from protouser import (
     open_client,
 )
 from protouser.testing import load
-from protouser_mqtt import MqttClient, MqttRefused, MqttUser, Will, on_message
+from protouser_mqtt import MqttClient, MqttRefused, MqttUser, Will
 from protouser_mqtt._connection import Connection
 
 from .conftest import SOON, failures, rows, until
@@ -769,11 +769,6 @@ def test_ports_that_are_not_named():
 def test_mistakes_of_a_class_are_found_before_the_load():
     with pytest.raises(ConfigurationError, match=r"^Old: version=2 is no version of MQTT"):
         type("Old", (MqttUser,), {"host": "mqtt://localhost", "version": 2}).check_host(None)
-    with pytest.raises(ConfigurationError, match=r"write @on_message\("):
-
-        @on_message
-        def handle(self, message):
-            pass
 
 
 def test_an_option_that_each_user_has_his_own_of_is_not_looked_at_before_the_load():

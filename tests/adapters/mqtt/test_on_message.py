@@ -279,7 +279,7 @@ def test_hooks_apply_to_messages(mosquitto):
 
 
 def test_messages_beyond_the_limit_are_dropped_and_counted(scripted, monkeypatch):
-    monkeypatch.setattr("protouser_mqtt._handlers._MOST_WAITING", 3)
+    monkeypatch.setattr("protouser._message_handlers._MOST_WAITING", 3)
     packet = bytes.fromhex("3004 0001 61 41") * 9 + bytes.fromhex("3004 0001 62 41") * 5
 
     def slow(self, message):
@@ -349,7 +349,7 @@ class Deaf(Derived):
 
 def handlers(user_class):
     user = user_class(Environment())
-    found = MqttClient("mqtt://localhost", user=user).message_handlers()
+    found = user._session.hooks_of(user_class).listeners("message", user, "mqtt")
     assert all(method.__self__ is user for _, method in found)
     return [(pattern, method.__name__) for pattern, method in found]
 
@@ -357,14 +357,14 @@ def handlers(user_class):
 def test_marks_are_inherited_overridden_and_combined():
     assert handlers(Derived) == [("a", "first"), ("b", "first"), ("d", "second")]
     assert handlers(Deaf) == [("d", "second")]
-    assert MqttClient("mqtt://localhost").message_handlers() == []
+    assert not MqttClient("mqtt://localhost")._handlers
 
 
 def test_a_class_with_messages_only_pays_for_no_hooks():
-    assert Derived._hooks is None
-    assert Deaf._hooks is not None
+    assert Derived(Environment())._hooks is None
+    assert Deaf(Environment())._hooks is not None
 
 
-def test_a_mark_without_a_pattern_is_refused():
-    with pytest.raises(ConfigurationError, match=r'write @on_message\("commands/\+"\)'):
-        on_message(lambda self, message: None)
+def test_a_mark_with_a_pattern_of_another_kind_is_refused():
+    with pytest.raises(ConfigurationError, match=r'a topic filter, as in @on_message\("cmd/\+"\)'):
+        on_message(7)

@@ -1,0 +1,172 @@
+"""The hooks that apply to the users of one class, chosen once, and run around their calls.
+
+Those of the whole test come first, in order of definition, then those of the class: bases first,
+again in order of definition. Which hooks a call has depends only on its type and name, so they are
+looked up once for each row.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+from protouser._call import Call, now
+from protouser._figures import FAILURE as FAILED
+from protouser._hooks import AFTER, BEFORE, FAILURE, Hook, Use, class_hooks, hooks_of_test
+from protouser._steering import steers_locust
+
+__all__ = ["CallHooks", "Chosen", "ChosenHooks", "Listener"]
+
+_REMEMBERED_ROWS: Final = 1000
+
+
+class Chosen(NamedTuple):
+    """A function, when it runs, and whether it is a method."""
+
+    use: Use
+    function: Callable[..., Any]
+    is_method: bool
+
+
+class Listener(NamedTuple):
+    """A function bound to its user, and what it selects."""
+
+    pattern: Any
+    function: Callable[..., Any]
+
+
+class _Row(NamedTuple):
+    """The hooks of one row, by moment."""
+
+    before: tuple[Chosen, ...]
+    after: tuple[Chosen, ...]
+    failure: tuple[Chosen, ...]
+
+
+class ChosenHooks:
+    """The hooks for users of a class.
+
+    In the ``locust`` command, ``everywhere``, all hooks outside of classes are for the whole test.
+    In other programs, such as a suite of tests, they are for the classes of their own module, and
+    of modules that use it.
+
+    Attributes:
+        of_calls: those around calls; None where there are none: such calls take no notice of hooks.
+    """
+
+    def __init__(self, user_class: type, everywhere: bool) -> None:
+        reach = None if everywhere else _modules_in_reach(user_class)
+        of_test = [
+            hook for hook in hooks_of_test() if reach is None or hook.function.__module__ in reach
+        ]
+        self._all = [*_uses(of_test, False), *_uses(class_hooks(user_class), True)]
+        around = [one for one in self._all if one.use.moment in (BEFORE, AFTER, FAILURE)]
+        self.of_calls = CallHooks(around) if around else None
+
+    def listeners(self, moment: str, user: Any, protocol: str) -> list[Listener]:
+        """The hooks of a moment of connections of this protocol, bound to a user."""
+        return [
+            Listener(use.pattern, function.__get__(user) if is_method else function)
+            for use, function, is_method in self._all
+            if use.moment == moment and _speaks(use, protocol)
+        ]
+
+
+class CallHooks:
+    """The hooks around the calls of one class of users."""
+
+    def __init__(self, chosen: list[Chosen]) -> None:
+        self._chosen = chosen
+        self._by_row: dict[tuple[str, str], _Row] = {}
+
+    def before(self, call: Call) -> None:
+        """Run the before-hooks of a call."""
+        hooks = (self._by_row.get((call.type, call.name)) or self._row(call)).before
+        if hooks:
+            began = now()
+            try:
+                _run(hooks, call)
+            finally:
+                call._hook_seconds += now() - began
+
+    def after(self, call: Call) -> None:
+        """Run the after-hooks of a call whose outcome is known, then those of a failure."""
+        _, after, failure = self._by_row.get((call.type, call.name)) or self._row(call)
+        if not after and not failure:
+            return
+        began = now()
+        try:
+            _run(after, call)
+            if failure and call.outcome is FAILED:
+                verdict = call._verdict
+                _run(failure, call)
+                call._verdict = verdict  # decided before them
+        finally:
+            call._hook_seconds += now() - began
+
+    def _row(self, call: Call) -> _Row:
+        if len(self._by_row) >= _REMEMBERED_ROWS:
+            self._by_row.clear()
+        row = _Row(*(self._matching(moment, call) for moment in (BEFORE, AFTER, FAILURE)))
+        self._by_row[call.type, call.name] = row
+        return row
+
+    def _matching(self, moment: str, call: Call) -> tuple[Chosen, ...]:
+        return tuple(
+            one
+            for one in self._chosen
+            if one.use.moment == moment
+            and _speaks(one.use, call.type)
+            and _matches(one.use, call.name)
+        )
+
+
+def _uses(hooks: Iterable[Hook], is_method: bool) -> list[Chosen]:
+    return [Chosen(use, hook.function, is_method) for hook in hooks for use in hook.uses]
+
+
+def _speaks(use: Use, protocol: str) -> bool:
+    return not use.protocol or fnmatchcase(protocol, use.protocol)
+
+
+def _matches(use: Use, name: str) -> bool:
+    # what is done to every call, such as signing it, is seldom meant for connecting
+    if name == "connect" and use.moment is not FAILURE:
+        return bool(use.pattern == name)
+    return fnmatchcase(name, use.pattern)
+
+
+def _run(hooks: tuple[Chosen, ...], call: Call) -> None:
+    user = call.user
+    for _, function, is_method in hooks:
+        try:
+            if is_method:
+                function(user, call)
+            else:
+                function(call)
+        except Exception as error:
+            if steers_locust(error):
+                raise
+            _complain(function, call, error)
+
+
+def _complain(function: Callable[..., Any], call: Call, error: Exception) -> None:
+    call.count("hook errors")
+    text = f"the hook {function.__qualname__} (the call keeps its outcome)"
+    call.complain_once(function, text, error)
+
+
+def _modules_in_reach(user_class: type) -> set[str]:
+    """The modules that a class and its bases come from, and what these modules have imported."""
+    own = {base.__module__ for base in user_class.__mro__}
+    reach = set(own)
+    for name in own:
+        for value in list(vars(sys.modules[name]).values()) if name in sys.modules else ():
+            if isinstance(value, ModuleType):
+                reach.add(value.__name__)
+            else:
+                reach.add(str(getattr(value, "__module__", None)))
+    return reach
