@@ -80,6 +80,7 @@ __all__ = [
     "annotate",
     "arrival_rate",
     "after_connect",
+    "arrival_rate",
     "attach",
     "before_call",
     "by_bytes",

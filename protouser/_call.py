@@ -385,6 +385,8 @@ class Call:
             try:
                 self._hooks.after(self)
             finally:
+                if self._hook_seconds:
+                    self.spend(HOOKS, self._hook_seconds)
                 self._count(*self._verdict)
         else:
             self._count(outcome, reason)

@@ -85,6 +85,7 @@ class Connection(MessageConnection[Any]):
         self.inbox.end(error)
 
     def close(self) -> None:
+        self.inbox.on_end = None  # nobody else has ended it
         self.tell()
         self.socket.close()
 

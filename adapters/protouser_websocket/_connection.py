@@ -90,6 +90,7 @@ class Connection(MessageConnection[Message]):
 
     def close(self) -> None:
         """Close it in order, within the engine's time for that."""
+        self.inbox.on_end = None  # nobody else has ended it
         self.tell()
         self.engine.close()
 
