@@ -34,11 +34,13 @@ from protouser._hooks import (
     on_failure,
     on_message,
 )
+from protouser._identifiers import by_bytes, by_field, by_regex
 from protouser._inbox import Inbox
 from protouser._matchers import Matcher, contains, equals, field, regex
 from protouser._message_client import MessageClient
-from protouser._message_connection import Match, MessageConnection
+from protouser._message_connection import MessageConnection
 from protouser._message_handlers import MessageHandlers
+from protouser._reader import Match
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
 from protouser._schedule import arrival_rate
@@ -77,16 +79,15 @@ __all__ = [
     "Url",
     "adapters",
     "after_call",
-    "annotate",
-    "arrival_rate",
     "after_connect",
+    "annotate",
     "arrival_rate",
     "attach",
     "before_call",
+    "before_connect",
     "by_bytes",
     "by_field",
     "by_regex",
-    "before_connect",
     "contains",
     "equals",
     "expected",

@@ -253,11 +253,6 @@ class Call:
         return None if self._verdict is None else self._verdict[1]
 
     @property
-    def seconds(self) -> float | None:
-        """How long the call took; None until its measured interval has ended."""
-        return None if self._end is None else self._end - self._start
-
-    @property
     def stopped(self) -> bool:
         """True when the measured interval has ended, though the call may not be reported yet."""
         return self._end is not None
