@@ -15,16 +15,6 @@ from protouser._errors import (
     ProtouserError,
     UnexpectedMessage,
 )
-from protouser._hooks import after_call, before_call, on_message
-from protouser._identifiers import by_bytes, by_field, by_regex
-from protouser._inbox import Inbox
-from protouser._matchers import Matcher, contains, equals, field, regex
-from protouser._message_client import MessageClient
-from protouser._message_connection import MessageConnection
-from protouser._message_options import MessageOptions
-from protouser._message_source import MessageSource
-from protouser._messaging import Messaging
-from protouser._reader import Match
 from protouser._hooks import (
     after_call,
     after_connect,
@@ -40,6 +30,9 @@ from protouser._matchers import Matcher, contains, equals, field, regex
 from protouser._message_client import MessageClient
 from protouser._message_connection import MessageConnection
 from protouser._message_handlers import MessageHandlers
+from protouser._message_options import MessageOptions
+from protouser._message_source import MessageSource
+from protouser._messaging import Messaging
 from protouser._reader import Match
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
@@ -67,10 +60,10 @@ __all__ = [
     "Matcher",
     "MessageClient",
     "MessageConnection",
+    "MessageHandlers",
     "MessageOptions",
     "MessageSource",
     "Messaging",
-    "MessageHandlers",
     "ProtocolClient",
     "ProtocolUser",
     "ProtouserError",
