@@ -24,11 +24,13 @@ from protouser._errors import ConfigurationError
 from protouser._final import FinalFigures
 from protouser._options import Option, add_options
 from protouser._results import CSV, JSON, ResultFiles
-from protouser._schedule import check_schedules
+from protouser._schedule import check_schedules, schedules
+from protouser._sections import Section
 from protouser._session import Session
 from protouser._summary import log_summary
 from protouser._ticker import Ticker
 from protouser.monitor import MONITOR, Monitoring
+from protouser.thresholds import FILE, JUNIT, THRESHOLD, Judge, check_thresholds
 from protouser.trace import TRACE, TRACE_FILE, TRACE_LIMIT, Tracing
 
 __all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
@@ -37,6 +39,9 @@ __all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
 OPTIONS: Final[tuple[Option, ...]] = (
     JSON,
     CSV,
+    THRESHOLD,
+    FILE,
+    JUNIT,
     TRACE,
     TRACE_FILE,
     TRACE_LIMIT,
@@ -76,7 +81,13 @@ def _listen(session: Session, environment: Environment) -> None:
     if environment.reset_stats:
         events.spawning_complete.add_listener(lambda user_count, **_: session.reset())
     if not isinstance(environment.runner, WorkerRunner):
-        files = ResultFiles(session)
+        session.sections.add(
+            Section("schedules", "Schedules", lambda: schedules(session.results()))
+        )
+        files, judge = ResultFiles(session), Judge(session, environment)
+        events.test_start.add_listener(lambda environment, **_: judge.start())
+        events.test_stop.add_listener(lambda environment, **_: judge.conclude())
+        events.quitting.add_listener(lambda environment, **_: judge.stop_before_the_end())
         session.each_second.append(lambda: _count_users(session))
         events.test_stop.add_listener(lambda environment, **_: files.write())
         events.quit.add_listener(lambda exit_code, **_: log_summary(session))
@@ -120,6 +131,7 @@ def _on_init(environment: Environment, **_event: Any) -> None:
     try:
         check_hosts(environment)
         check_schedules(environment.user_classes)
+        check_thresholds(environment.user_classes)
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
     attach(environment).whole_process = True

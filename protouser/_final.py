@@ -73,6 +73,8 @@ class FinalFigures:
         self._clocks = Clocks()
         runner = self.environment.runner
         self.session.reports = isinstance(runner, WorkerRunner)
+        if isinstance(runner, MasterRunner):
+            self.session.known_until = self._clocks.complete_until
         self._seen = set(runner.clients) if isinstance(runner, MasterRunner) else set()
         if self._registered or runner is None:
             return

@@ -8,13 +8,15 @@ travelled longer falls into its neighbour.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from protouser._call import now
 from protouser._figures import Figures
 from protouser._timeline import Note, Timeline
 
 __all__ = ["Clocks", "Report"]
+
+_SILENT: Final = 10
 
 
 class Report:
@@ -69,9 +71,10 @@ class Clocks:
             timeline.note(Note(max(note.at + offset, 0.0), note.kind, note.text))
         self._latest[client_id] = int(report.sent - report.began + offset)
 
-    def complete_until(self) -> int | None:
-        """The second before which every worker that reports has said all."""
-        return min(self._latest.values(), default=None)
+    def complete_until(self) -> int:
+        """The second before which every worker that still reports has said all."""
+        newest = max(self._latest.values(), default=0)
+        return min((at for at in self._latest.values() if at > newest - _SILENT), default=0)
 
     def forget(self, client_id: str) -> None:
         """A worker reports no more."""

@@ -60,6 +60,7 @@ class Session:
         trace: what gets to see each call that is no plain success; None where nothing is traced.
         traces_successes: it wants to see those as well.
         barrier: where users wait for all others.
+        known_until: the second of the test before which everything is on the time line.
         each_second: called once per second of a test; what raises is logged once.
         schedules: who may start a task when.
     """
@@ -76,6 +77,7 @@ class Session:
             self.fire = environment.events.request.fire
         self.reports = False
         self.running = False
+        self.known_until: Callable[[], int] = lambda: self._second
         self.each_second: list[Callable[[], object]] = []
         self.sections = Sections()
         self._early: list[tuple[str, str]] = []

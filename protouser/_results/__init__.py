@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from protouser._results._document import SCHEMA, document
-from protouser._results._files import CSV, JSON, ResultFiles
+from protouser._results._files import CSV, JSON, ResultFiles, writable, write_file
 
-__all__ = ["CSV", "JSON", "SCHEMA", "ResultFiles", "document"]
+__all__ = ["CSV", "JSON", "SCHEMA", "ResultFiles", "document", "writable", "write_file"]

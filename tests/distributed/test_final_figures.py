@@ -79,3 +79,12 @@ def test_a_worker_that_dies_is_named(locusts, finish, eventually):
     assert "the figures of" in output
     assert "INCOMPLETE: no final figures from" in output
     assert operation(locusts)["success"] > 10
+
+
+def test_ctrl_c_still_decides_about_thresholds(locusts, finish, eventually):
+    options = ["-u", 4, "-t", "60s", "--processes", 2, "--headless", "--only-summary"]
+    process = locusts.start(*options, "--protouser-threshold", "op *: p50 < 1us")
+    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    os.killpg(process.pid, signal.SIGINT)
+    output = finish(process, 3)
+    assert "FAIL  op *: p50 < 1us  [op operation]" in output

@@ -1,0 +1,125 @@
+"""What a threshold looks at, read from figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from protouser._figures import FAILURE, ONE_WAY, RESPONSE, SERVICE, SUCCESS, Figures
+from protouser._histogram import Histogram
+from protouser.thresholds._threshold import RATE, SHARE, Threshold
+
+__all__ = ["Measured", "Reading", "readings"]
+
+_CALLS = (SUCCESS, FAILURE, ONE_WAY)
+
+
+class Measured(NamedTuple):
+    """What there is to read.
+
+    Attributes:
+        figures: of the whole test, or a part of it.
+        seconds: how long that was.
+        gauges: mean values of every slice by gauge.
+        schedules: rows with "planned" and "dropped".
+    """
+
+    figures: Figures
+    seconds: float
+    gauges: dict[str, list[float]]
+    schedules: list[dict[str, Any]]
+
+
+class Reading(NamedTuple):
+    """A value, None where there was nothing to measure, and of which row."""
+
+    row: str
+    value: float | None
+
+
+def readings(threshold: Threshold, measured: Measured) -> list[Reading]:
+    """The value of a threshold's figure; several where each row counts for itself."""
+    of = threshold.figure.of
+    if of == "trend":
+        trend = measured.figures.trends.get(threshold.figure.subject)
+        value = _of_histogram(threshold, trend)
+        return [Reading("", None if value is None else value / 1e9)]
+    if of == "gauge":
+        return [Reading("", _of_gauge(threshold, measured.gauges))]
+    if of == "dropped":
+        return [Reading("", _dropped(threshold, measured))]
+    rows = [row for row in measured.figures.rows() if threshold.wants(*row)]
+    if threshold.together:
+        return [Reading("", _of_rows(threshold, measured, rows))]
+    each = [Reading(" ".join(map(str, row)), _of_rows(threshold, measured, [row])) for row in rows]
+    return [reading for reading in each if reading.value is not None] or [Reading("", None)]
+
+
+def _of_rows(threshold: Threshold, measured: Measured, rows: list[tuple[str, str]]) -> float | None:
+    figures, of = measured.figures, threshold.figure.of
+    if of == "calls":
+        merged = Histogram()
+        for type_, name in rows:
+            merged.merge(_times(threshold, figures, type_, name))
+        return _of_histogram(threshold, merged)
+    if of == "counter":
+        count = sum(
+            value
+            for (type_, name, counter), value in figures.counters.items()
+            if counter == threshold.figure.subject and _counts(threshold, rows, (type_, name))
+        )
+        return count / max(measured.seconds, 1e-9) if threshold.kind == RATE else count
+    if not rows:
+        return None
+    count = _number(figures, rows, _CALLS if of == "all" else (of,))
+    if threshold.kind == RATE:
+        return count / max(measured.seconds, 1e-9)
+    if threshold.kind == SHARE:
+        whole = _number(figures, rows, {SUCCESS, FAILURE, of})
+        return count / whole if whole else None
+    return count
+
+
+def _counts(threshold: Threshold, rows: list[tuple[str, str]], row: tuple[str, str]) -> bool:
+    """A counter without rows is everybody's; a row may have counters and never a call."""
+    return row in rows or (threshold.together and threshold.wants(*row))
+
+
+def _number(figures: Figures, rows: list[tuple[str, str]], outcomes: Iterable[str]) -> int:
+    return sum(figures.outcome(*row, outcome) for row in rows for outcome in outcomes)
+
+
+def _times(threshold: Threshold, figures: Figures, type_: str, name: str) -> Histogram:
+    for series in (threshold.series,) if threshold.series else (RESPONSE, SERVICE):
+        found = figures.timed.get((type_, name, series, SUCCESS))
+        if found is not None and found.count:
+            return found
+    return Histogram()
+
+
+def _of_histogram(threshold: Threshold, histogram: Histogram | None) -> float | None:
+    if histogram is None or not histogram.count:
+        return None
+    measure = threshold.figure.measure
+    if isinstance(measure, float):
+        return histogram.percentile(measure)
+    return {"min": histogram.minimum, "mean": histogram.mean, "max": histogram.maximum}[measure]
+
+
+def _of_gauge(threshold: Threshold, gauges: dict[str, list[float]]) -> float | None:
+    values = sorted(gauges.get(threshold.figure.subject, []))
+    if not values:
+        return None
+    measure = threshold.figure.measure
+    if isinstance(measure, float):
+        return values[min(len(values) - 1, int(len(values) * measure))]
+    return {"min": values[0], "mean": sum(values) / len(values), "max": values[-1]}[measure]
+
+
+def _dropped(threshold: Threshold, measured: Measured) -> float | None:
+    if not measured.schedules:
+        return None
+    dropped = sum(int(row.get("dropped", 0)) for row in measured.schedules)
+    if threshold.kind == SHARE:
+        return dropped / max(sum(int(row.get("planned", 0)) for row in measured.schedules), 1)
+    return dropped / max(measured.seconds, 1e-9) if threshold.kind == RATE else dropped

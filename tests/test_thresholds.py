@@ -1,0 +1,326 @@
+"""Thresholds: their words, what they look at, and what becomes of a run that crosses one."""
+
+from locust import constant, task
+
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import gevent
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protouser import ConfigurationError, ProtocolUser, attach
+from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SUCCESS, Figures
+from protouser.thresholds import check_thresholds, parse
+from protouser.thresholds._reading import Measured, readings
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "figure", "condition", "times"),
+    [
+        ("p95 < 200ms", (True, None, None), ("calls", "", 0.95), ("<", 2e8, "time"), (None, None)),
+        (
+            "grpc pkg.Svc/Hello: p95 < 200ms, abort after 10s",
+            (False, "grpc", "pkg.Svc/Hello"),
+            ("calls", "", 0.95),
+            ("<", 2e8, "time"),
+            (None, 10.0),
+        ),
+        (
+            "all tcp get item: median <= 1.5 s, over 1m, abort",
+            (True, "tcp", "get item"),
+            ("calls", "", 0.5),
+            ("<=", 1.5e9, "time"),
+            (60.0, 0.0),
+        ),
+        (
+            'each "a: b*": max>=3us',
+            (False, None, "a: b*"),
+            ("calls", "", "max"),
+            (">=", 3e3, "time"),
+            (None, None),
+        ),
+        (
+            "failures < 1%",
+            (True, None, None),
+            ("failure", "", ""),
+            ("<", 0.01, "share"),
+            (None, None),
+        ),
+        (
+            "mqtt: failures < 1_000",
+            (False, None, "mqtt"),
+            ("failure", "", ""),
+            ("<", 1000, "count"),
+            (None, None),
+        ),
+        ("rate > 60/m", (True, None, None), ("all", "", ""), (">", 1, "rate"), (None, None)),
+        ("rate > 60", (True, None, None), ("all", "", ""), (">", 60, "rate"), (None, None)),
+        ("dropped == 0", (True, None, None), ("dropped", "", ""), ("==", 0, "count"), (None, None)),
+        (
+            'counter "late messages" < 2/s',
+            (True, None, None),
+            ("counter", "late messages", ""),
+            ("<", 2, "rate"),
+            (None, None),
+        ),
+        (
+            "trend stock p99.9 > 2.5",
+            (True, None, None),
+            ("trend", "stock", 0.999),
+            (">", 2.5, "number"),
+            (None, None),
+        ),
+        (
+            "monitor.db.cpu mean < 80%, over 10s",
+            (True, None, None),
+            ("gauge", "monitor.db.cpu", "mean"),
+            ("<", 80, "number"),
+            (10.0, None),
+        ),
+    ],
+)
+def test_what_can_be_said(text, rows, figure, condition, times):
+    read = parse(text)
+    assert (read.together, read.type_glob, read.name_glob) == rows
+    assert (read.figure.of, read.figure.subject, read.figure.measure) == figure
+    assert (read.comparison, read.limit, read.kind) == condition
+    assert (read.window, read.abort_after) == times
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "marked"),
+    [
+        ("tcp get: p59x < 200ms", "there is no figure 'p59x'; did you mean 'p99'?", "p59x"),
+        ("faliures < 1%", "did you mean 'failures'?", "faliures"),
+        ("p0 < 1ms", "there is no figure 'p0'", "p0"),
+        ("p100.1 < 1ms", "there is no figure 'p100.1'", "p100.1"),
+        ("p95 < 200", "a time needs a unit: ns, us, ms, s, m, h", "200"),
+        ("p95 < 200 parsecs", "'parsecs' is no unit of time", "200 parsecs"),
+        ("p95 ~ 200ms", "'~' is no comparison", "~"),
+        ("p95 =< 200ms", "'=' is no comparison", "="),
+        ("p95 < fast", "expected a value, not 'fast'", "fast"),
+        ("failures < 3ms", "'ms' is no unit of a count", "3ms"),
+        ("rate > 5%", "'%' is no unit of a count", "5%"),
+        ("trend stock p95 < 3ms", "a trend is compared with a plain number", "3ms"),
+        ("trend stock often < 3", "there is no figure 'often'", "often"),
+        ("service failures < 1%", "service is a time", "failures"),
+        ("p95 < 2s, abrot", "did you mean 'abort'?", "abrot"),
+        ("p95 < 2s abort", "expected a comma, or the end", "abort"),
+        ("p95 < 2s, over 0s", "a time longer than zero", "0s"),
+        ("p95 < 2s, over", "expected a time, such as 30s", ""),
+        ('tcp "get: p95 < 2s', "a quote is not closed", '"get: p95 < 2s'),
+        (": p95 < 2s", "a type and a name are missing", ":"),
+        ("tcp get:", "expected a figure, such as p95, failures or rate", ""),
+        ("", "expected a figure", ""),
+    ],
+)
+def test_a_mistake_is_marked_where_it_is(text, reason, marked):
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text)
+    said, line, marks = str(caught.value).split("\n")
+    assert reason in said
+    begin = marks.index("^") - 2
+    assert text[begin : begin + marks.count("^")] == marked
+    assert line == f"  {text}"
+
+
+@given(st.text(alphabet='pabort over<>=,:%"/.0159 ms\n', max_size=30) | st.text(max_size=12))
+def test_any_text_is_read_or_refused(text):
+    try:
+        read = parse(text)
+    except ConfigurationError as error:
+        said = str(error)
+    else:
+        said = f"{read.text}^"
+    assert text.strip().replace("\n", " ") in said.replace("\n", " ")
+    assert "^" in said
+
+
+def example():
+    figures = Figures()
+    for milliseconds in range(1, 101):
+        figures.record("tcp", "get", SERVICE, SUCCESS, milliseconds * 1_000_000)
+        figures.record("tcp", "get", RESPONSE, SUCCESS, 2 * milliseconds * 1_000_000)
+        figures.record("tcp", "put", SERVICE, SUCCESS, 3_000_000_000)
+    figures.record("tcp", "get", SERVICE, FAILURE, 1)
+    figures.count("tcp", "get", CANCELLED)
+    figures.count("udp", "send", ONE_WAY)
+    figures.add("tcp", "get", "late", 3)
+    figures.add("", "", "rare", 4)
+    figures.trend("stock", 12.5)
+    schedules = [{"planned": 90, "dropped": 9}, {"planned": 10, "dropped": 1}]
+    return Measured(figures, 10.0, {"monitor.db.cpu": [10.0, 20.0, 90.0]}, schedules)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("tcp get: p50 < 1s", {"tcp get": 100e6}),
+        ("tcp get: service p50 < 1s", {"tcp get": 50e6}),
+        ("all tcp *: max < 1s", {"": 3e9}),
+        ("tcp *: min < 1s", {"tcp get": 2e6, "tcp put": 3e9}),
+        ("udp: p95 < 1s", {"": None}),
+        ("p95 < 1s", {"": 3e9}),
+        ("failures < 1%", {"": 1 / 201}),
+        ("tcp get: failures < 1%", {"tcp get": 1 / 101}),
+        ("failures < 1", {"": 1}),
+        ("calls > 1", {"": 202}),
+        ("rate > 1", {"": 20.2}),
+        ("cancelled < 1", {"": 1}),
+        ("nobody: failures < 1%", {"": None}),
+        ("all nobody: calls < 1", {"": None}),
+        ("counter rare < 1", {"": 4}),
+        ("counter never < 1", {"": 0}),
+        ("tcp get: counter late < 1/s", {"tcp get": 0.3}),
+        ("trend stock mean < 1", {"": 12.5}),
+        ("trend nothing mean < 1", {"": None}),
+        ("monitor.db.cpu max < 1", {"": 90}),
+        ("monitor.db.cpu mean < 1", {"": 40}),
+        ("monitor.db.disk mean < 1", {"": None}),
+        ("dropped < 1%", {"": 0.1}),
+        ("dropped < 1", {"": 10}),
+    ],
+)
+def test_what_is_looked_at(text, values):
+    found = {reading.row: reading.value for reading in readings(parse(text), example())}
+    assert found == {
+        row: None if value is None else pytest.approx(value, rel=0.004)
+        for row, value in values.items()
+    }
+
+
+class Worker(ProtocolUser):
+    wait_time = constant(0.01)
+
+    @task
+    def work(self):
+        with self.measure("work") as call:
+            gevent.sleep(0.01)
+        with self.measure("other") as call:
+            call.failure("no")
+
+
+@pytest.fixture
+def make_run(make_locust_env, tmp_path):
+    """Run users until the test ends by itself, or ``until`` says so."""
+
+    def run(until, *texts, user=Worker):
+        environment = make_locust_env(user_classes=[user])
+        options = {"protouser_threshold": list(texts), "protouser_junit": str(tmp_path / "j.xml")}
+        environment.parsed_options = SimpleNamespace(exit_code_on_error=1, **options)
+        session = attach(environment)
+        runner = environment.create_local_runner()
+        runner.start(2, 100)
+        with gevent.Timeout(30):
+            while not (until(session) or session.ended):
+                gevent.sleep(0.02)
+        runner.stop()
+        return session, environment
+
+    return run
+
+
+def has_called(session):
+    return session.results().outcome("Worker", "work", SUCCESS) > 3
+
+
+def test_a_crossed_threshold_is_exit_code_3_in_the_table_and_in_the_file(make_run, tmp_path):
+    session, environment = make_run(has_called, "Worker work: p50 < 1us", "rate > 1/s")
+    assert environment.process_exit_code == 3
+    head, failed, passed, _ = session.sections.lines()
+    assert head == "Thresholds: 1 passed, 1 crossed"
+    assert failed.startswith("  FAIL  Worker work: p50 < 1us  [Worker work]  ")
+    assert passed.startswith("  pass  rate > 1/s")
+    assert [row["passed"] for row in session.sections.rows("thresholds")] == [False, True]
+    suites = ElementTree.parse(tmp_path / "j.xml").getroot()
+    assert suites.attrib == {"tests": "2", "failures": "1"}
+    (failure,) = suites.iter("failure")
+    assert failure.attrib["message"].startswith("Worker work: p50 < 1us (Worker work): ")
+
+
+def test_failed_calls_are_no_failure_of_a_run_that_passes(make_run):
+    _, environment = make_run(has_called, "Worker work: p50 < 30s", "failures > 1")
+    assert environment.process_exit_code == 0
+
+
+def test_what_was_never_measured_does_not_pass(make_run):
+    session, environment = make_run(has_called, "Worker wrok: p50 < 30s")
+    assert environment.process_exit_code == 3
+    assert "nothing was measured" in session.sections.lines()[1]
+
+
+def test_a_window_is_remembered_at_its_worst(make_run):
+    def slow_for_a_moment(session):
+        if 1 < session.seconds < 1.8:
+            session.figures.record("Worker", "work", SERVICE, SUCCESS, 9_000_000_000)
+        return session.seconds > 3.3
+
+    session, _ = make_run(slow_for_a_moment, "Worker work: max < 5s, over 1s")
+    (row,) = session.sections.rows("thresholds")
+    assert not row["passed"]
+    assert row["found"].startswith("9")  # a slice is right to 0.4 %
+    assert row["at"] in (2, 3)
+
+
+def test_a_threshold_ends_the_test_but_not_before_its_delay(make_run, caplog):
+    began = []
+
+    def never(session):
+        began.append(session.seconds)
+        return False
+
+    _, environment = make_run(never, "Worker work: p50 < 1us, abort after 2s")
+    assert environment.process_exit_code == 3
+    assert max(began) >= 1.9
+    assert "the test ends early: Worker work: p50 < 1us, abort after 2s (Worker work): " in (
+        caplog.text
+    )
+
+
+def test_classes_and_their_module_have_thresholds_too(make_run, monkeypatch):
+    class Judged(Worker):
+        thresholds = ["Judged work: p50 < 30s"]
+
+    monkeypatch.setitem(globals(), "thresholds", ["calls > 0"])
+    session, _ = make_run(lambda session: session.results().total(SUCCESS), user=Judged)
+    texts = [row["threshold"] for row in session.sections.rows("thresholds")]
+    assert texts == ["calls > 0", "Judged work: p50 < 30s"]
+
+
+@pytest.mark.parametrize("wrong", [["p95 < 3"], 5, [5]])
+def test_thresholds_of_a_class_are_read_before_the_test(wrong):
+    class Wrong(Worker):
+        thresholds = wrong
+
+    with pytest.raises(ConfigurationError):
+        check_thresholds([Wrong])
+
+
+LOCUSTFILE = """
+    import gevent
+    from locust import constant, task
+    from protouser import ProtocolUser
+
+    class Worker(ProtocolUser):
+        wait_time = constant(0.01)
+
+        @task
+        def work(self):
+            with self.measure("work"):
+                gevent.sleep(0.01)
+"""
+
+
+@pytest.mark.slow
+def test_the_command_says_what_crossed_and_a_file_of_thresholds_is_read(run_locust, tmp_path):
+    (tmp_path / "slo.txt").write_text("# ours\nWorker work: p50 < 1us\n\nfailures < 1%\n")
+    options = ["-t", "1s", "-u", "2", "--protouser-thresholds", str(tmp_path / "slo.txt")]
+    run = run_locust(LOCUSTFILE, *options)
+    assert run.exit_code == 3, run
+    assert "Thresholds: 1 passed, 1 crossed" in run.stderr + run.stdout
+    (tmp_path / "slo.txt").write_text("Worker work: p50 < 1\n")
+    run = run_locust(LOCUSTFILE, *options)
+    assert run.exit_code == 2, run
+    assert "                     ^\n" in run.stderr
