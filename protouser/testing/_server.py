@@ -7,8 +7,11 @@ the server along, and what the server counted is evidence.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -79,6 +82,17 @@ class ScriptedServer:
     def accepted(self) -> int:
         """How many connections it has accepted so far."""
         return self._ask("accepted")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the process inside the block, as if the machine stalled: connections stay open."""
+        if self._process is None:
+            raise RuntimeError("the scripted server is not running")
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def start(self) -> Self:
         """Start the process and wait until it listens."""

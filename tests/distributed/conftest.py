@@ -54,7 +54,7 @@ class Locusts:
         return self.start(*expect, *options, **environment)
 
     def worker(self, **environment):
-        """One worker of that master."""
+        """One worker of that master, in an environment like the master's."""
         where = ["--worker", "--master-host", "127.0.0.1", "--master-port", self.port]
         return self.start(*where, **environment)
 

@@ -1,0 +1,103 @@
+"""A schedule is of the whole test: shared by all workers, also when they come, go and die."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from protouser.testing import ScriptedServer
+
+LOCUSTFILE = Path(__file__).with_name("schedule_locustfile.py")
+QUIET = ["--headless", "--only-summary"]
+
+
+def run(locusts, finish, *options, **environment):
+    process = locusts.start(*QUIET, *options, locustfile=LOCUSTFILE, **environment)
+    return finish(process)
+
+
+@pytest.mark.slow
+def test_the_rate_is_that_of_both_workers_together(locusts, finish):
+    stages = [["0/s", "200/s", "1s"], ["200/s", "2s"]]
+    options = ["-u", 10, "-r", 10, "-t", "60s", "--processes", 2]
+    output = run(locusts, finish, *options, STAGES=json.dumps(stages))
+    results = locusts.results()
+    assert results["schedule"]["planned"] == results["schedule"]["started"] == 500
+    assert results["calls"] == 500
+    assert results["workers"] == [pytest.approx(250, abs=3)] * 2
+    assert "All iterations are done" in output
+
+
+@pytest.mark.slow
+def test_users_share_by_their_number(locusts, finish):
+    options = ["-u", 3, "-r", 3, "-t", "60s", "--processes", 2]
+    run(locusts, finish, *options, STAGES='[["150/s", "2s"]]')
+    results = locusts.results()
+    assert results["schedule"]["started"] == 300
+    assert sorted(results["workers"]) == pytest.approx([100, 200], abs=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limited", [{}, {"STAGES": '[["2000/s", "60s"]]'}], ids=["free", "rate"])
+def test_iterations_are_exact_over_workers_and_end_the_run(locusts, finish, limited):
+    options = ["-u", 9, "-r", 9, "-t", "60s", "--processes", 3]
+    run(locusts, finish, *options, ITERATIONS="2000", WORK="0.001", **limited)
+    results = locusts.results()
+    assert results["calls"] == 2000
+    assert results["schedule"]["planned"] == results["schedule"]["started"] == 2000
+    assert results["schedule"]["unstarted"] == results["schedule"]["lost"] == 0
+
+
+@pytest.mark.slow
+def test_a_stall_shows_in_the_response_times_of_both_workers(locusts, finish, eventually):
+    with ScriptedServer("echo") as server:
+        options = [*QUIET, "-u", 20, "-r", 20, "-t", "60s", "--processes", 2]
+        process = locusts.start(
+            *options, locustfile=LOCUSTFILE, ECHO=server.url, STAGES='[["200/s", "5s"]]'
+        )
+        eventually(lambda: server.received() > 300, "the load")
+        began = time.perf_counter()
+        with server.frozen():
+            time.sleep(1)
+        stalled = time.perf_counter() - began
+        finish(process)
+    results = locusts.results()
+    assert results["schedule"]["planned"] == results["schedule"]["started"] == 1000
+    for share in (95, 99):
+        expected = stalled * (1 - (1 - share / 100) * 5 / stalled)
+        assert results[f"response {share}"] == pytest.approx(expected, rel=0.03)
+    assert results["service 95"] < 0.1
+
+
+@pytest.mark.slow
+def test_what_a_dead_worker_had_is_lost_and_the_others_take_the_rest(locusts, finish, eventually):
+    environment = {"locustfile": LOCUSTFILE, "STAGES": '[["100/s", "9s"]]'}
+    master = locusts.master(2, "-u", 6, "-r", 6, "-t", "60s", **environment)
+    dying, staying = locusts.worker(**environment), locusts.worker(**environment)
+    eventually(lambda: "All users spawned" in master.log.read_text(), "spawning")
+    time.sleep(1)
+    dying.kill()
+    finish(master)
+    finish(staying)
+    schedule = locusts.results()["schedule"]
+    # half of the slots until the master misses it, three or four seconds later
+    assert 100 < schedule["lost"] < 400
+    assert schedule["started"] > 450
+    # what it began after its last report of figures is in nobody's books
+    assert schedule["planned"] == pytest.approx(900, abs=160)
+
+
+@pytest.mark.slow
+def test_a_worker_that_comes_later_takes_its_share(locusts, finish, eventually):
+    environment = {"locustfile": LOCUSTFILE, "STAGES": '[["100/s", "6s"]]'}
+    master = locusts.master(1, "-u", 4, "-r", 4, "-t", "60s", **environment)
+    first = locusts.worker(**environment)
+    eventually(lambda: "All users spawned" in master.log.read_text(), "spawning")
+    late = locusts.worker(**environment)
+    for process in (master, first, late):
+        finish(process)
+    results = locusts.results()
+    assert results["schedule"]["planned"] == pytest.approx(600, abs=2)
+    assert results["schedule"]["started"] == pytest.approx(600, abs=2)
+    assert min(results["workers"]) > 50
