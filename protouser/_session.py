@@ -82,8 +82,8 @@ class Session:
         self.sections = Sections()
         self._early: list[tuple[str, str]] = []
         self.ended: float | None = None
-        self.reset()
         self.schedules = Schedules(self)
+        self.reset()
         self._bridge = Bridge.of_hub()
         self._logged: set[tuple[str, str, int]] = set()
         self._complained: set[object] = set()
@@ -133,6 +133,7 @@ class Session:
         self.ended = None
         self._second = 0
         self._unsent = Report(self.began)
+        self.schedules.forget()
 
     @property
     def seconds(self) -> float:

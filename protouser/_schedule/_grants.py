@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from protouser._schedule._results import LOST, UNSTARTED
 from protouser._schedule._share import Crowd, Tell
 
@@ -18,7 +20,8 @@ class Grants:
         self._tell = tell
         self._granted: dict[str, int] = {}
         self._used: dict[str, int] = {}
-        self._lost = 0
+        self._dead: dict[str, int] = {}
+        self._forgotten: dict[str, int] = {}
 
     def asked(self, member: str, wanted: int, used: int) -> None:
         """Grant what was asked for, or less near the end, so that every process has some."""
@@ -40,14 +43,24 @@ class Grants:
 
     def lose(self, member: str) -> None:
         """A process is gone; what it may have used of its grant is not granted again."""
-        self.crowds.pop(member, None)
-        granted = self._granted.pop(member, 0)
-        self._lost += granted - self._used.pop(member, 0)
+        if self.crowds.pop(member, None) is not None:
+            self._dead[member] = self._granted.pop(member, 0)
 
-    def account(self) -> list[tuple[str, int]]:
-        """What became of iterations that nobody counted: (counter, number)."""
+    def forget(self) -> None:
+        """Figures are counted from zero again."""
+        self._forgotten = dict(self._used)
+
+    def account(self, measured: Callable[[str], int]) -> list[tuple[str, int]]:
+        """What became of iterations that nobody counted: (counter, number).
+
+        ``measured`` says how many iterations of a process are in the figures.
+        """
+        lost = sum(
+            granted - self._forgotten.get(member, 0) - measured(member)
+            for member, granted in self._dead.items()
+        )
         unstarted = self.left + self._outstanding("")
-        return [(LOST, self._lost)] * bool(self._lost) + [(UNSTARTED, unstarted)] * bool(unstarted)
+        return [(name, number) for name, number in ((LOST, lost), (UNSTARTED, unstarted)) if number]
 
     def _outstanding(self, asking: str) -> int:
         """What others may still give back."""

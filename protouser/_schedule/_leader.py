@@ -10,7 +10,8 @@ from __future__ import annotations
 from locust.env import Environment
 from locust.runners import STATE_MISSING, STATE_RUNNING, MasterRunner
 
-import logging
+import functools
+from collections.abc import Callable
 from typing import Any, Final
 
 from protouser._schedule._arrival_rate import iterations_of, rate_of
@@ -18,8 +19,6 @@ from protouser._schedule._grants import Grants
 from protouser._schedule._share import Crowd, Share, Tell
 
 __all__ = ["LOCAL", "Leader"]
-
-logger = logging.getLogger(__name__)
 
 #: The name of the only process.
 LOCAL: Final = "local"
@@ -61,12 +60,20 @@ class Leader:
                 course.decide(spawned, present)
         return self._some_over and spawned and not any(self._users.values())
 
-    def account(self) -> list[tuple[str, str, int]]:
-        """What became of slots that no process has counted: (class, counter, number)."""
+    def forget(self) -> None:
+        """Figures are counted from zero again."""
+        for course in self._courses.values():
+            course.forget()
+
+    def account(self, measured: Callable[[str, str], int]) -> list[tuple[str, str, int]]:
+        """What became of slots that no process has counted: (class, counter, number).
+
+        ``measured`` says how many slots of a (class, process) are in the figures.
+        """
         return [
             (name, counter, number)
             for name, course in self._courses.items()
-            for counter, number in course.account()
+            for counter, number in course.account(functools.partial(measured, name))
         ]
 
     def _course(self, name: str) -> Share | Grants | None:

@@ -16,6 +16,7 @@ __all__ = [
     "SCHEDULER_LAG",
     "STARTED",
     "UNSTARTED",
+    "planned",
     "schedules",
 ]
 
@@ -47,12 +48,15 @@ def schedules(figures: Figures) -> list[dict[str, Any]]:
     return [_entry(figures, name) for name in names]
 
 
-def _entry(figures: Figures, name: str) -> dict[str, Any]:
-    def value(counter: str) -> int:
-        return figures.counters.get((SCHEDULE, name, counter), 0)
+def planned(figures: Figures, name: str) -> int:
+    """How many slots of a class have come to an end, whichever."""
+    return sum(_value(figures, name, end) for end in _ENDS)
 
-    return {
-        "class": name,
-        "planned": sum(value(end) for end in _ENDS),
-        **{counter: value(counter) for counter in (*_ENDS, LATE)},
-    }
+
+def _entry(figures: Figures, name: str) -> dict[str, Any]:
+    counters = {counter: _value(figures, name, counter) for counter in (*_ENDS, LATE)}
+    return {"class": name, "planned": planned(figures, name), **counters}
+
+
+def _value(figures: Figures, name: str, counter: str) -> int:
+    return figures.counters.get((SCHEDULE, name, counter), 0)

@@ -20,7 +20,7 @@ from protouser._call import now
 from protouser._schedule._arrival_rate import iterations_of, rate_of
 from protouser._schedule._leader import LOCAL, Leader
 from protouser._schedule._plan import Positions
-from protouser._schedule._results import SCHEDULE
+from protouser._schedule._results import SCHEDULE, planned
 from protouser._schedule._share import EVERYBODY
 from protouser._schedule._timetable import Epoch, Timetable
 from protouser._schedule._turns import Allowance, SlotTurns, Turns
@@ -127,11 +127,20 @@ class Schedules:
         if beating is not None and beating is not gevent.getcurrent():
             beating.kill(block=False)
 
+    def forget(self) -> None:
+        """Figures are counted from zero again."""
+        if self._leader is not None:
+            self._leader.forget()
+
     def account(self) -> None:
         """Count the slots that nobody could count, once all processes have reported."""
         if self._leader is not None:
-            for name, counter, number in self._leader.account():
+            for name, counter, number in self._leader.account(self._measured):
                 self._count(name, counter, number)
+
+    def _measured(self, name: str, member: str) -> int:
+        figures = self._session.by_worker.get(member)
+        return 0 if figures is None else planned(figures, name)
 
     def _begin(self, environment: Environment) -> None:
         """Start to report and to decide, if that has not begun."""

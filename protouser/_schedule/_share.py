@@ -38,7 +38,7 @@ Tell = Callable[[str, dict[str, Any]], None]
 class Crowd:
     """The users of a class in one process: how many are there, and how many are not ready yet.
 
-    ``used`` is how many slots or iterations were decided about there, so far.
+    ``used`` is how many iterations they have begun; 0 where slots are counted.
     """
 
     present: int
@@ -52,7 +52,8 @@ class Share:
     def __init__(self, name: str, rate: ArrivalRate, lead: float, tell: Tell) -> None:
         self.name = name
         self.crowds: dict[str, Crowd] = {}
-        self._dead: dict[str, int] = {}
+        self._dead: set[str] = set()
+        self._forgotten: dict[str, float] = {}
         self._plan: Plan = rate.plan()
         self._seed: int | None = None
         if rate.poisson:
@@ -66,17 +67,26 @@ class Share:
     def hear(self, member: str, crowd: Crowd) -> None:
         """How the users of a process are."""
         self.crowds[member] = crowd
-        self._dead.pop(member, None)
+        self._dead.discard(member)
 
     def lose(self, member: str) -> None:
         """A process is gone; what was its own from now on goes to the others."""
-        crowd = self.crowds.pop(member, None)
-        if crowd is not None:
-            self._dead[member] = crowd.used
+        if self.crowds.pop(member, None) is not None:
+            self._dead.add(member)
 
-    def account(self) -> list[tuple[str, int]]:
-        """What became of slots that nobody counted: (counter, number)."""
-        lost = sum(max(0, round(self._owned(member) - used)) for member, used in self._dead.items())
+    def forget(self) -> None:
+        """Figures are counted from zero again."""
+        self._forgotten = {member: self._owned(member) for member in {*self.crowds, *self._dead}}
+
+    def account(self, measured: Callable[[str], int]) -> list[tuple[str, int]]:
+        """What became of slots that nobody counted: (counter, number).
+
+        ``measured`` says how many slots of a process are in the figures.
+        """
+        lost = sum(
+            max(0, round(self._owned(member) - self._forgotten.get(member, 0) - measured(member)))
+            for member in self._dead
+        )
         return [(LOST, lost)] if lost else []
 
     def decide(self, spawned: bool, present: float) -> None:

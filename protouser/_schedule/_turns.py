@@ -50,7 +50,7 @@ class Turns(Protocol):
 
     Attributes:
         over: there will be no more turns.
-        used: how many were decided about here.
+        used: how many were taken of those that the leader grants.
     """
 
     over: bool
@@ -109,9 +109,10 @@ class SlotTurns:
     ``count`` is told what becomes of every slot.
     """
 
+    used = 0
+
     def __init__(self, timetable: Timetable, late: str, count: Callable[[str], None]) -> None:
         self.over = False
-        self.used = 0
         self._timetable = timetable
         self._late = late
         self._count = count
@@ -195,7 +196,6 @@ class SlotTurns:
         self._set_timer()
 
     def _advance(self) -> None:
-        self.used += 1
         self._first = self._slot + 1
         self._look_ahead()
 
