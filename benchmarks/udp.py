@@ -94,7 +94,7 @@ def serve():
 
 COMPARISONS = [
     Comparison(
-        name, {"by hand": bench(base), "UdpUser": bench(Ours)}, Goal("cpu", 0.9), users=(50,)
+        name, {"by hand": bench(base), "UdpUser": bench(Ours)}, Goal("cpu", 0.9), users=(1, 50)
     )
     for name, base in (("sendto, recvfrom", ByHand), ("connected, send, recv", ConnectedByHand))
 ]
