@@ -34,6 +34,8 @@ from protouser._message_options import MessageOptions
 from protouser._message_source import MessageSource
 from protouser._messaging import Messaging
 from protouser._reader import Match
+from protouser._message_connection import Match, MessageConnection
+from protouser._proxy_mixin import ProxyMixin
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
 from protouser._schedule import arrival_rate
@@ -69,6 +71,7 @@ __all__ = [
     "ProtouserError",
     "Request",
     "UnexpectedMessage",
+    "ProxyMixin",
     "Url",
     "adapters",
     "after_call",

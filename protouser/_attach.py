@@ -22,7 +22,9 @@ import gevent
 from protouser._buckets import use_fine_buckets
 from protouser._errors import ConfigurationError
 from protouser._final import FinalFigures
-from protouser._options import Option, add_options
+from protouser._options import Option, add_options, option
+from protouser._proxy import PROXY
+from protouser._proxy_setting import check_http_users
 from protouser._results import CSV, JSON, ResultFiles
 from protouser._schedule import check_schedules, schedules
 from protouser._sections import Section
@@ -46,6 +48,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     TRACE_FILE,
     TRACE_LIMIT,
     MONITOR,
+    PROXY,
 )
 
 _ATTACHED = "_protouser_attached"
@@ -138,16 +141,18 @@ def _on_init(environment: Environment, **_event: Any) -> None:
 
 
 def check_hosts(environment: Environment) -> None:
-    """Read every host once before the load starts; raises as ``check_hosts_of`` does."""
-    check_hosts_of(environment.user_classes, environment.host)
+    """Read every host and every proxy before the load starts; raises as ``check_hosts_of`` does."""
+    check_hosts_of(environment.user_classes, environment.host, option(environment, PROXY))
 
 
-def check_hosts_of(user_classes: Sequence[type[User]], given: str | None) -> None:
-    """Read the hosts of these classes, with ``--host`` as it was given.
+def check_hosts_of(
+    user_classes: Sequence[type[User]], given: str | None, proxy: str | None = None
+) -> None:
+    """Read the hosts and proxies of these classes, with ``--host`` and the option as given.
 
     Raises:
         ConfigurationError: a host is malformed, nobody owns its scheme, or ``--host`` is for none
-            of the user classes.
+            of the user classes; a proxy is none, or cannot be gone through.
     """
     ours: list[Any] = [kind for kind in user_classes if hasattr(kind, "check_host")]
     all_ours = len(ours) == len(user_classes)
@@ -157,8 +162,10 @@ def check_hosts_of(user_classes: Sequence[type[User]], given: str | None) -> Non
             f"--host {given.partition('://')[0]}://... is for none of the user classes"
             f" ({names}); its scheme must be one of theirs"
         )
+    check_http_users(user_classes, proxy)
     for kind in ours:
         kind.check_host(given)
+        kind.check_proxy(given, proxy)
 
 
 def _on_parser(parser: LocustArgumentParser, **_event: Any) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypedDict
 
 from protouser._call import Call, get_thread_ident
 from protouser._checks import Check
@@ -22,6 +22,8 @@ from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost,
 from protouser._executors import Stamp
 from protouser._hooks import DISCONNECT
 from protouser._measured import apply_stamp
+from protouser._options import option
+from protouser._proxy import PROXY, Proxy, cannot_be_proxied
 from protouser._request import Request
 from protouser._session import Session
 from protouser._url import Url
@@ -93,6 +95,7 @@ class ProtocolClient:
         if debugger_attached():
             self.timeout = None
         self.options = self._accepted(options)
+        self._proxy = self._chosen_proxy()
 
     @classmethod
     def accepted_schemes(cls) -> tuple[str, ...]:
@@ -121,6 +124,39 @@ class ProtocolClient:
         if parsed.port is None and cls.default_port is not None:
             return replace(parsed, port=cls.default_port)
         return parsed
+
+    @classmethod
+    def choose_proxy(cls, url: Url, wanted: Any, no_proxy: Any = None) -> Proxy | None:
+        """The proxy that a client of this class goes through to ``url``, by a tester's words.
+
+        Raises:
+            ConfigurationError: they name none, or this cannot go through one.
+        """
+        proxy = Proxy.choose(wanted, no_proxy, url)
+        if proxy is not None and not (url.host and cls.option_names >= Proxy.NAMES):
+            raise cannot_be_proxied(cls.__name__, url)
+        return proxy
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy that ``connect`` is to go through; None for a direct connection.
+
+        That of the option, or the user's, or else that of ``--protouser-proxy``. It cannot be set.
+        """
+        return self._proxy
+
+    @property
+    def proxies(self) -> NoReturn:
+        """Not there; it would be set as that of ``requests`` is, when it is too late.
+
+        Raises:
+            ConfigurationError: always, with what to write instead.
+        """
+        raise ConfigurationError(_TOO_LATE)
+
+    @proxies.setter
+    def proxies(self, _given: Any) -> NoReturn:
+        raise ConfigurationError(_TOO_LATE)
 
     def connect(self) -> None:
         """Open the connection; called inside a measured call named "connect"."""
@@ -265,6 +301,15 @@ class ProtocolClient:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
+    def _chosen_proxy(self) -> Proxy | None:
+        wanted, no_proxy = self.options.get("proxy"), self.options.get("no_proxy")
+        if self.user is not None:
+            wanted = self.user.proxy if wanted is None else wanted
+            no_proxy = self.user.no_proxy if no_proxy is None else no_proxy
+        if wanted is None:
+            wanted = option(self.session.environment, PROXY)
+        return self.choose_proxy(self.url, wanted, no_proxy)
+
     def _accepted(self, options: dict[str, Any]) -> dict[str, Any]:
         known = self.option_names | {"timeout", "close_timeout"}
         for name in options:
@@ -280,6 +325,12 @@ class ProtocolClient:
             if name in options:
                 setattr(self, name, _seconds(name, options[name]))
         return options
+
+
+_TOO_LATE = (
+    "a client connects before it can be told of a proxy; write proxy = 'http://host:port' on the"
+    " user class, or self.proxy = ... in prepare()"
+)
 
 
 def _seconds(name: str, value: Any) -> float:

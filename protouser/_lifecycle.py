@@ -127,6 +127,7 @@ def _end(user: ProtocolUser) -> None:
 
 def _connect(user: ProtocolUser) -> None:
     """Call ``connect`` until it succeeds or the attempts are used up; each attempt is counted."""
+    user._use_proxy()
     for attempt in range(1, max(1, user.connect_attempts) + 1):
         began = now()
         try:

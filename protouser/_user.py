@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from locust import HttpUser, User
-from locust.contrib.fasthttp import FastHttpUser
+from locust import User
 from locust.env import Environment
 from locust.exception import StopTest, StopUser
 
@@ -27,6 +26,8 @@ from protouser._chosen_hooks import CallHooks
 from protouser._client import ProtocolClient
 from protouser._closing import close_in_time
 from protouser._errors import CallTimeout, ConfigurationError
+from protouser._http_proxy import HTTP_USERS, route
+from protouser._proxy_setting import check_setting, guard_settings, set_too_late
 from protouser._registry import client_class_for, is_registered
 from protouser._schedule import Iteration, Turns
 from protouser._steering import steers_locust
@@ -39,9 +40,6 @@ __all__ = ["ProtocolUser"]
 logger = logging.getLogger(__name__)
 
 _REMEMBERED_FAILURES = 4
-
-#: Users whose ``host`` and ``client`` are Locust's own.
-_HTTP = (HttpUser, FastHttpUser)
 
 
 class ProtocolUser(User):
@@ -66,6 +64,10 @@ class ProtocolUser(User):
         warm_up: what each user's calls count apart, in no percentile: seconds since it is
             connected, as in 10 or "10s", or a number of calls, as in "20 calls". Locust's own
             table has them all the same.
+        proxy: the URL of a proxy for every client, "env" for that of the environment variables,
+            "direct" for none; what ``--protouser-proxy`` says where None. To be set in ``prepare``
+            at the latest.
+        no_proxy: hosts that are reached directly, such as [".example.org", "localhost:8000"].
     """
 
     abstract = True
@@ -78,6 +80,8 @@ class ProtocolUser(User):
     iterations: ClassVar[int | None] = None
     warm_up: float | str = 0
     _warm_up: WarmUp | None = None
+    proxy: str | None = None
+    no_proxy: Sequence[str] = ()
     _has_context: ClassVar[bool] = False
     _declared_host: ClassVar[str | None] = None
     _turns: Turns | None = None
@@ -91,6 +95,7 @@ class ProtocolUser(User):
 
     def __init__(self, environment: Environment) -> None:
         self._session = attach(environment)
+        guard_settings(type(self))
         self._hooks: CallHooks | None = self._session.hooks_of(type(self)).of_calls
         self.resources = ExitStack()
         self._clients: dict[ProtocolClient, None] = {}
@@ -102,6 +107,7 @@ class ProtocolUser(User):
         self._call_type = self.protocol or type(self).__name__
         self.host = self._reachable_host(environment.host)  # HttpUser reads it when it is made
         super().__init__(environment)
+        self._use_proxy()
         self.on_start = functools.partial(_lifecycle.start, self)  # type: ignore[method-assign]
         self.on_stop = functools.partial(_lifecycle.stop, self)  # type: ignore[method-assign]
 
@@ -216,6 +222,17 @@ class ProtocolUser(User):
         """A figure of the tester's own with percentiles, merged over all users and workers."""
         return Trend(self._session, name)
 
+    def _use_proxy(self) -> None:
+        """Have Locust's own HTTP client go where ours do."""
+        if isinstance(self, HTTP_USERS):
+            route(self)
+
+    def _set_proxy(self, name: str, value: Any) -> None:
+        """Called by ``self.proxy = ...`` and its like."""
+        if self._clients:
+            raise set_too_late(type(self).__name__, name)
+        vars(self)[name] = value
+
     def _has_reported(self, error: BaseException) -> bool:
         """True when a call of this task was already reported as failed by this very exception."""
         return any(error is reported for reported in self._reported)
@@ -283,7 +300,7 @@ class ProtocolUser(User):
         """True when ``--host`` can be meant for this class: its scheme fits, or it has none."""
         if cls.client_class is not None:
             return cls.client_class.accepts(host)
-        if issubclass(cls, _HTTP):
+        if issubclass(cls, HTTP_USERS):
             return host.startswith(("http://", "https://"))
         declared, separator, _ = (cls._declared_host or "").partition("://")
         return not separator or host.partition("://")[0] == declared
@@ -297,8 +314,8 @@ class ProtocolUser(User):
                 time.
         """
         WarmUp(cls.warm_up)
-        host = given if given and cls.accepts_host(given) else cls.host
-        if cls.connect is not ProtocolUser.connect or not cls._opens(host, given):
+        host = cls._host_to_open(given)
+        if host is None:
             return
         try:
             cls._class_for(host).parse_url(host)
@@ -308,13 +325,34 @@ class ProtocolUser(User):
             ) from None
 
     @classmethod
+    def check_proxy(cls, given: str | None, wanted: Any) -> None:
+        """Read the proxy that this class goes through, before the load starts.
+
+        ``wanted`` is what ``--protouser-proxy`` says, ``given`` what ``--host`` does.
+
+        Raises:
+            ConfigurationError: it is no proxy, or the client of its host cannot go through one.
+        """
+        host = cls._host_to_open(given)
+        client_class = None if host is None else cls._class_for(host)
+        check_setting(cls, client_class, host, wanted)
+
+    @classmethod
+    def _host_to_open(cls, given: str | None) -> str | None:
+        """What the default ``connect`` opens; None where it opens nothing, or is overridden."""
+        host = given if given and cls.accepts_host(given) else cls.host
+        if cls.connect is not ProtocolUser.connect or not cls._opens(host, given):
+            return None
+        return host
+
+    @classmethod
     def _opens(cls, host: Any, given: str | None) -> TypeGuard[str]:
         """True when the default ``connect`` is to open this host.
 
         A class that names neither a client nor a host of its own gets whatever ``--host`` says,
         and opens it only where an adapter owns the scheme.
         """
-        if not host or issubclass(cls, _HTTP):
+        if not host or issubclass(cls, HTTP_USERS):
             return False
         if cls.client_class is not None or cls._declared_host is not None or host != given:
             return True

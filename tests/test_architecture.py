@@ -27,12 +27,15 @@ PUBLIC_PACKAGES = {
 }
 
 # What a part may import besides the standard library and protouser itself. pytest is the extra
-# "testing", rich the extra "demo", prometheus_client the extra "monitor"; psutil comes with Locust.
+# "testing", rich the extra "demo", prometheus_client the extra "monitor", python_socks the extra
+# "socks"; psutil and geventhttpclient come with Locust.
 THIRD_PARTY = {
     "": {"locust", "gevent", "greenlet"},
     "protouser.testing": {"pytest", "psutil"},
     "protouser.demo": {"rich"},
     "protouser.monitor": {"prometheus_client", "psutil"},
+    "protouser._http_proxy": {"geventhttpclient"},
+    "protouser.net._socks": {"python_socks"},
 }
 CLOCKS = {"time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns"}
 
@@ -281,7 +284,7 @@ def test_importing_opens_nothing_and_starts_nothing():
 
 
 def test_importing_the_core_loads_no_library_that_an_extra_brings():
-    libraries = ("grpc", "google.protobuf", "websocket", "paho", "rich", "pytest")
+    libraries = ("grpc", "google.protobuf", "websocket", "paho", "rich", "pytest", "python_socks")
     text = "import sys, locust; before = set(sys.modules); import protouser, protouser.testing;"
     text += "print(*(set(sys.modules) - before))"
     run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)

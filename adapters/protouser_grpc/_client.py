@@ -25,6 +25,7 @@ from protouser import (
     now,
 )
 from protouser.native import get_ident
+from protouser.net import Proxy
 from protouser_grpc._calls import ask, collect
 from protouser_grpc._channel import StubChannel, caller
 from protouser_grpc._engines import ENGINES, EngineChannel, EngineStream, Lease, lease
@@ -51,9 +52,11 @@ class GrpcClient(ProtocolClient):
     (dict or pairs) for every call; ``wait_for_ready``; ``connection``: "per_user" (the default) or
     "shared" by all clients of this process with the same options; ``engine``: "auto", "aio" or
     "gevent"; ``schema``: a descriptor set or .proto file for ``call``, instead of the server's
-    reflection; ``channel_options``: grpc's channel arguments; for TLS ``ca_file``, ``cert``,
-    ``key`` and ``server_name``. A server may allow no more than some 100 calls at a time on a
-    connection; on a shared one further calls wait in the client, and that is counted.
+    reflection; ``channel_options``: grpc's channel arguments; ``proxy`` and ``no_proxy``; for TLS
+    ``ca_file``, ``cert``, ``key`` and ``server_name``. A server may allow no more than some 100
+    calls at a time on a connection; on a shared one further calls wait in the client, and that is
+    counted. gRPC knows no SOCKS: such a proxy is reached by way of one in this process, which
+    copies every byte and costs CPU time.
 
     Processes: a client that was open, or just closed, when the process was forked (``--processes``)
     is refused in the child; open it in a user. A program that is started with ``subprocess`` while
@@ -67,7 +70,7 @@ class GrpcClient(ProtocolClient):
 
     protocol = "grpc"
     schemes = ("grpc", "grpcs")
-    option_names = frozenset(
+    option_names = Proxy.NAMES | frozenset(
         {
             "metadata",
             "wait_for_ready",
@@ -89,7 +92,7 @@ class GrpcClient(ProtocolClient):
         given = self.options
         self._engine = _one_of("engine", given.get("engine", "auto"), ENGINES)
         self._connection = _one_of("connection", given.get("connection", "per_user"), CONNECTIONS)
-        self._channel_options = channel_options(self.url, given)
+        self._channel_options = channel_options(self.url, given, self.proxy)
         self._terms = Terms(
             self.timeout, as_metadata(given.get("metadata")), given.get("wait_for_ready")
         )
@@ -109,9 +112,9 @@ class GrpcClient(ProtocolClient):
         call.start()  # that an engine starts is no time of the server's
         try:
             call.stop(holding.channel.connect(self.timeout))
-        except ConnectFailed:
+        except ConnectFailed as error:
             holding.retire()
-            raise
+            raise holding.explained(error) from None
         self._lease = holding
 
     def call(

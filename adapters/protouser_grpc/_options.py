@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import grpc
 
 from protouser import ConfigurationError, Url
+from protouser.net import Proxy
 
-__all__ = ["CONNECTIONS", "ChannelOptions", "Terms", "as_metadata", "channel_options"]
+__all__ = ["CONNECTIONS", "ChannelOptions", "Terms", "as_metadata", "channel_options", "through"]
 
 CONNECTIONS: Final = ("per_user", "shared")
 
@@ -48,15 +49,17 @@ class ChannelOptions:
         roots: the certificates to trust in PEM format; the system's where None.
         chain: this side's certificates, in PEM format.
         key: their key, in PEM format.
+        proxy: what the connection goes through.
     """
 
     target: str
     url: str
-    arguments: tuple[tuple[str, Any], ...]
+    arguments: tuple[tuple[str, Any], ...] = field(repr=False)
     tls: bool = False
     roots: bytes | None = None
     chain: bytes | None = None
-    key: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
+    proxy: Proxy | None = None
 
     def credentials(self) -> grpc.ChannelCredentials | None:
         """What grpc wants for TLS; None without."""
@@ -69,12 +72,35 @@ class ChannelOptions:
         return credentials
 
 
-def channel_options(url: Url, given: Mapping[str, Any]) -> ChannelOptions:
+def channel_options(url: Url, given: Mapping[str, Any], proxy: Proxy | None) -> ChannelOptions:
     """The options of a client's channel, files read.
 
     Raises:
         ConfigurationError: an option is of no use.
     """
+    options = replace(_direct_options(url, given), proxy=proxy)
+    return options if proxy is None or proxy.is_socks else through(proxy, options)
+
+
+def through(proxy: Proxy, options: ChannelOptions) -> ChannelOptions:
+    """The options of a channel to a proxy of HTTP, which is asked for the server.
+
+    This is what grpc itself makes of "grpc.http_proxy", except that a variable "no_proxy" of the
+    environment would overrule that without a word.
+    """
+    server = options.target
+    arguments = {
+        "grpc.http_connect_server": server,
+        "grpc.default_authority": server,
+        **dict(options.arguments),
+    }
+    if proxy.authorization is not None:
+        arguments["grpc.http_connect_headers"] = f"Proxy-Authorization:{proxy.authorization}"
+    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    return replace(options, target=f"{host}:{proxy.port}", arguments=tuple(arguments.items()))
+
+
+def _direct_options(url: Url, given: Mapping[str, Any]) -> ChannelOptions:
     tls = url.scheme == "grpcs"
     arguments = {**_ARGUMENTS, **_mapping("channel_options", given.get("channel_options"))}
     host = f"[{url.host}]" if ":" in url.host else url.host

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import grpc
 
 from protouser import CallTimeout, ConnectFailed, ProtouserError
+from protouser.net import Proxy, refused_by_proxy
 
 __all__ = [
     "GrpcError",
@@ -100,17 +101,21 @@ class Status(NamedTuple):
         return GrpcTimeout(self, text)
 
 
-def connect_failure(url: object, details: str) -> ConnectFailed:
+def connect_failure(url: str, details: str, proxy: Proxy | None = None) -> ConnectFailed:
     """Why a channel did not become ready, from the details of a call that it refused."""
     reason = _stable(details)
+    refused = _REFUSED_BY_PROXY.search(reason)
+    if refused and proxy is not None:
+        return refused_by_proxy(proxy, int(refused[1]), peer=url)
     untrusted = _UNTRUSTED.search(reason)
     if untrusted:
         what = untrusted.group(1).strip(" :").lower()
         return ConnectFailed(f"cannot trust {url}: {what}; pass ca_file=...")
-    tls = str(url).startswith("grpcs:")
+    tls = url.startswith("grpcs:")
+    there = url if proxy is None else proxy  # where grpc itself connects to
     for pattern, of_tls, text in _REASONS:
         if pattern.search(reason) and of_tls in (None, tls):
-            return ConnectFailed(text.format(url=url))
+            return ConnectFailed(text.format(url=url, there=there))
     return ConnectFailed(f"cannot connect to {url}: {reason}")
 
 
@@ -139,6 +144,7 @@ _NOISE: Final = tuple(
         ),
     )
 )
+_REFUSED_BY_PROXY: Final = re.compile(r"HTTP proxy returned response code (\d{3})")
 _UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED:?([^;]*)")
 
 #: What grpc-core says, whether of TLS, and what it means.
@@ -148,12 +154,12 @@ _REASONS: Final = tuple(
         (
             "connection refused",
             None,
-            "cannot connect to {url}: connection refused; is the server running there?",
+            "cannot connect to {there}: connection refused; is the server running there?",
         ),
         (
             "errors? resolving|name resolution|not found",
             None,
-            "cannot connect to {url}: its host name cannot be resolved",
+            "cannot connect to {there}: its host name cannot be resolved",
         ),
         (
             "hostname verification",

@@ -39,8 +39,9 @@ class MqttClient(ListeningClient):
     ``max_in_flight`` (messages under way at once; a broker of MQTT 5 may set a lower limit),
     ``message_qos`` (what ``@on_message`` subscribes with, 0), ``timeout`` and ``connect_timeout``
     in seconds, ``connect_backoff`` (seconds before the second attempt to come back; doubled for
-    each further one, up to 30); for TLS ``verify``, ``ca_file``, ``cert``, ``key`` and
-    ``server_name``. After ``close``, or when the connection was lost, the next call connects anew.
+    each further one, up to 30); ``proxy`` and ``no_proxy``; for TLS ``verify``, ``ca_file``,
+    ``cert``, ``key`` and ``server_name``. After ``close``, or when the connection was
+    lost, the next call connects anew.
 
     Calls take ``name=``, ``timeout=``, ``check=``, ``context=`` and ``catch_response=``.
     """

@@ -28,7 +28,7 @@ from protouser import (
     Url,
     now,
 )
-from protouser.net import Deadline, HubSocket, TlsOptions, open_socket
+from protouser.net import Deadline, HubSocket, Proxy, TlsOptions, open_socket
 from protouser_mqtt._acknowledgements import Acknowledgements
 from protouser_mqtt._errors import explain_answer, explain_refusal, explain_silence, in_words
 from protouser_mqtt._message import Message, Outgoing
@@ -102,7 +102,11 @@ class Connection:
         self._greatest_packet = GREATEST_PACKET
 
     def open(
-        self, tls: TlsOptions | None, timeout: float | None, mark: Callable[..., object]
+        self,
+        tls: TlsOptions | None,
+        proxy: Proxy | None,
+        timeout: float | None,
+        mark: Callable[..., object],
     ) -> float:
         """Connect, and return the ``now()`` at which CONNACK arrived; marks the phases.
 
@@ -113,7 +117,14 @@ class Connection:
         url, deadline = self.url, Deadline(timeout)
         assert url.port is not None
         self._socket = open_socket(
-            self, url.host, url.port, timeout=timeout, tls=tls, peer=str(url), mark=mark
+            self,
+            url.host,
+            url.port,
+            timeout=timeout,
+            tls=tls,
+            proxy=proxy,
+            peer=str(url),
+            mark=mark,
         )
         try:
             return self._shake_hands(deadline, mark)

@@ -28,7 +28,7 @@ from protouser import (
     Url,
     now,
 )
-from protouser.net import Deadline, TlsOptions
+from protouser.net import Deadline, Proxy, TlsOptions
 from protouser_mqtt._connection import Connection
 from protouser_mqtt._message import Message
 from protouser_mqtt._settings import Settings, seconds
@@ -67,7 +67,7 @@ class ReconnectingClient(ProtocolClient):
 
     protocol = "mqtt"
     schemes = ("mqtt", "mqtts")
-    option_names = TlsOptions.NAMES | frozenset(
+    option_names = (TlsOptions.NAMES | Proxy.NAMES) | frozenset(
         {
             "version",
             "client_id",
@@ -140,7 +140,8 @@ class ReconnectingClient(ProtocolClient):
         assert self.connecting is not None
         self._wanted = True
         connection = Connection(self.url, self.settings, self._deliver, self._lost)
-        at = connection.open(self._tls, self._connect_timeout, self.connecting.mark)
+        mark = self.connecting.mark
+        at = connection.open(self._tls, self.proxy, self._connect_timeout, mark)
         self.connecting.stop(at)
         self.resources.callback(connection.close)
         if not self._wanted:

@@ -14,6 +14,7 @@ from protouser import (
 )
 from protouser.net import (
     HubSocket,
+    Proxy,
     SocketOptions,
     TlsOptions,
     TlsSocket,
@@ -35,9 +36,10 @@ class TcpClient(MessageClient[Connection]):
     Options: ``framing`` (how messages are cut, ``lines()`` by default), ``timeout`` and
     ``connect_timeout`` in seconds; ``connection``, how long one is kept ("per_user" by default,
     "per_iteration" or "per_request"); ``half_close``, to end the sending side after each request;
-    those of ``SocketOptions``; for TLS ``verify``, ``ca_file``, ``cert``, ``key``, ``server_name``
-    and ``alpn``. After ``close`` the next call connects anew. Several greenlets may have requests
-    under way; replies are expected in the order of the requests.
+    ``proxy`` and ``no_proxy``; those of ``SocketOptions``; for TLS ``verify``, ``ca_file``,
+    ``cert``, ``key``, ``server_name`` and ``alpn``. After ``close`` the next call connects anew.
+    Several greenlets may have requests under way; replies are expected in the order of the
+    requests.
     """
 
     protocol = "tcp"
@@ -45,6 +47,7 @@ class TcpClient(MessageClient[Connection]):
     option_names = (
         MessageClient.common_options
         | TlsOptions.NAMES
+        | Proxy.NAMES
         | SocketOptions.NAMES
         | {"framing", "connection", "half_close", "alpn"}
     )
@@ -119,6 +122,7 @@ class TcpClient(MessageClient[Connection]):
             self.url.port,
             timeout=timeout,
             tls=self._tls,
+            proxy=self.proxy,
             peer=str(self.url),
             mark=mark,
             options=self._socket_options,

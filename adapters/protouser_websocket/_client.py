@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from protouser import CallOptions, ConfigurationError, MessageClient, Request, Url
-from protouser.net import Deadline, TlsOptions, open_stream
+from protouser.net import Deadline, Proxy, TlsOptions, open_stream
 from protouser_websocket._connection import Connection
 from protouser_websocket._handshake import Handshake
 from protouser_websocket._opening import Opening, target_of
@@ -28,8 +28,9 @@ class WebSocketClient(MessageClient[Connection]):
 
     Options: ``headers`` (a dict, or a list of "Name: value"), ``subprotocols`` (the best first;
     one must be agreed upon), ``origin``, ``cookies`` (a dict), ``max_size`` of a received message
-    in bytes, ``timeout`` and ``connect_timeout`` in seconds; for TLS ``verify``, ``ca_file``,
-    ``cert``, ``key`` and ``server_name``. After ``close`` the next call connects anew.
+    in bytes, ``timeout`` and ``connect_timeout`` in seconds; ``proxy`` and ``no_proxy``; for TLS
+    ``verify``, ``ca_file``, ``cert``, ``key`` and ``server_name``. After ``close`` the next call
+    connects anew.
 
     Attributes:
         subprotocol: what was agreed upon; None without.
@@ -41,6 +42,7 @@ class WebSocketClient(MessageClient[Connection]):
     option_names = (
         MessageClient.common_options
         | TlsOptions.NAMES
+        | Proxy.NAMES
         | {"headers", "subprotocols", "origin", "cookies", "max_size"}
     )
 
@@ -119,6 +121,7 @@ class WebSocketClient(MessageClient[Connection]):
             self.url.port,
             timeout=deadline,
             tls=self._tls,
+            proxy=self.proxy,
             peer=peer,
             mark=self.connecting.mark,
         )

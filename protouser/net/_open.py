@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from protouser._proxy import Proxy
 from protouser.net._deadline import Deadline, Mark, ignore
-from protouser.net._dial import DEFAULTS, RawSocket, dial, dial_unix
+from protouser.net._dial import DEFAULTS, RawSocket, dial_unix
 from protouser.net._hubsocket import HubSocket, Receiver
 from protouser.net._options import SocketOptions
 from protouser.net._tls import TlsOptions, TlsSocket, shake_hands
+from protouser.net._tunnel import dial_through
 
 __all__ = ["open_socket", "open_unix_socket"]
 
@@ -18,13 +20,15 @@ def open_socket(
     *,
     timeout: float | None,
     tls: TlsOptions | None = None,
+    proxy: Proxy | None = None,
     peer: str = "",
     mark: Mark = ignore,
     options: SocketOptions = DEFAULTS,
 ) -> HubSocket:
     """Connect to ``host`` and have ``receiver`` called with what arrives; with TLS if ``tls`` says.
 
-    Marks the phases ``dns`` where a look-up was waited for, ``tcp`` and ``tls``. ``peer`` is how
+    Marks the phases ``dns`` where a look-up was waited for, ``tcp``, ``proxy`` where there is one,
+    and ``tls``. ``peer`` is how
     messages name the server.
 
     Raises:
@@ -35,7 +39,7 @@ def open_socket(
     if tls is not None:
         tls.context()  # what is wrong with a file is said before anything is sent
     peer = peer or f"{'tcp' if tls is None else 'tls'}://{host}:{port}"
-    sock = dial(host, port, timeout=deadline, peer=peer, mark=mark, options=options)
+    sock = dial_through(proxy, host, port, timeout=deadline, peer=peer, mark=mark, options=options)
     if tls is None:
         return HubSocket(sock, receiver, peer=peer)
     return _secured(sock, receiver, tls, host, deadline, peer, mark)

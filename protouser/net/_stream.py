@@ -7,8 +7,9 @@ import socket
 import gevent
 import gevent.socket
 
+from protouser._proxy import Proxy
 from protouser.net._deadline import Deadline, Mark, ignore
-from protouser.net._dial import DEFAULTS, dial
+from protouser.net._dial import DEFAULTS
 from protouser.net._options import SocketOptions
 from protouser.net._tls import (
     TlsOptions,
@@ -16,6 +17,7 @@ from protouser.net._tls import (
     no_handshake_in_time,
     not_a_host_name,
 )
+from protouser.net._tunnel import dial_through
 
 __all__ = ["open_stream"]
 
@@ -26,6 +28,7 @@ def open_stream(
     *,
     timeout: float | Deadline | None,
     tls: TlsOptions | None = None,
+    proxy: Proxy | None = None,
     peer: str = "",
     mark: Mark = ignore,
     options: SocketOptions = DEFAULTS,
@@ -33,7 +36,8 @@ def open_stream(
     """Connect, make the TLS handshake where asked for, and return a socket without a time limit.
 
     The socket has the interface of Python's and waits through gevent. Marks the phases ``dns``
-    where a look-up was waited for, ``tcp`` and ``tls``. ``peer`` is how messages name the server.
+    where a look-up was waited for, ``tcp``, ``proxy`` where there is one, and ``tls``. ``peer`` is
+    how messages name the server.
 
     Raises:
         ConnectFailed: not connected, or no handshake, within ``timeout`` seconds.
@@ -42,7 +46,7 @@ def open_stream(
     if tls is not None:
         tls.context()  # what is wrong with a file is said before anything is sent
     deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
-    raw = dial(host, port, timeout=deadline, peer=peer, mark=mark, options=options)
+    raw = dial_through(proxy, host, port, timeout=deadline, peer=peer, mark=mark, options=options)
     sock: socket.socket = gevent.socket.socket(raw.family, raw.type, raw.proto, fileno=raw.detach())
     try:
         sock.settimeout(None)

@@ -12,8 +12,9 @@ from typing import Final
 
 from gevent.lock import BoundedSemaphore
 
-from protouser import ConfigurationError
+from protouser import ConfigurationError, ConnectFailed
 from protouser.native import forget_in_child
+from protouser.net import ProxyBridge
 from protouser_grpc._engines._aio import AioEngine
 from protouser_grpc._engines._gevent import GeventEngine
 from protouser_grpc._engines._interface import (
@@ -23,7 +24,7 @@ from protouser_grpc._engines._interface import (
     EngineUnavailable,
     Reply,
 )
-from protouser_grpc._options import ChannelOptions
+from protouser_grpc._options import ChannelOptions, through
 
 __all__ = ["ENGINES", "EngineChannel", "EngineStream", "Lease", "Reply", "lease"]
 
@@ -57,11 +58,18 @@ class Lease:
         holding.leases -= 1
         if not holding.leases:
             self._forget(holding)
-            holding.channel.close()
+            holding.close()
 
     def forget(self) -> None:
         """This is a child process: grpc's threads stayed behind, so nothing is closed either."""
         self.inherited = True
+
+    def explained(self, error: ConnectFailed) -> ConnectFailed:
+        """Why it was not connected: grpc does not know what happened beyond our own proxy."""
+        bridge = None if self._holding is None else self._holding.bridge
+        if bridge is None or bridge.failure is None:
+            return error
+        return ConnectFailed(str(bridge.failure))
 
     def retire(self) -> None:
         """Have others open a channel of their own: this one is in trouble."""
@@ -78,9 +86,25 @@ class _Holding:
     """A channel and how many hold it."""
 
     def __init__(self, engine: Engine, options: ChannelOptions) -> None:
-        self.channel: EngineChannel = engine.open(options)
+        self.bridge: ProxyBridge | None = None
+        if options.proxy is not None and options.proxy.is_socks:
+            self.bridge = ProxyBridge(options.proxy, options.url)
+            options = through(self.bridge.proxy, options)
         self.engine = engine.name
         self.leases = 0
+        try:
+            self.channel: EngineChannel = engine.open(options)
+        except BaseException:
+            self._close_bridge()
+            raise
+
+    def close(self) -> None:
+        self.channel.close()
+        self._close_bridge()
+
+    def _close_bridge(self) -> None:
+        if self.bridge is not None:
+            self.bridge.close()
 
 
 _shared: dict[tuple[int, str, ChannelOptions], _Holding] = {}

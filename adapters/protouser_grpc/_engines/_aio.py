@@ -106,7 +106,7 @@ class AioChannel:
         thread.post(self._open)
 
     def connect(self, timeout: float | None) -> float:
-        attempt = _Attempt(self._thread, self._options.url)
+        attempt = _Attempt(self._thread, self._options)
         self._thread.post(attempt.start, self, timeout)
         try:
             outcome = attempt.take()
@@ -199,12 +199,12 @@ class AioChannel:
 class _Attempt(Handover):
     """Waits for a channel to become ready; gives the time, or an error."""
 
-    __slots__ = ("_task", "_thread", "_url")
+    __slots__ = ("_options", "_task", "_thread")
 
-    def __init__(self, thread: LoopThread, url: str) -> None:
+    def __init__(self, thread: LoopThread, options: ChannelOptions) -> None:
         super().__init__()
         self._thread = thread
-        self._url = url
+        self._options = options
         self._task: asyncio.Task[Any] | None = None
 
     def start(self, channel: AioChannel, timeout: float | None) -> None:
@@ -219,7 +219,7 @@ class _Attempt(Handover):
             async with asyncio.timeout(timeout):
                 await self._ready(channel)
         except TimeoutError:
-            self.give(ConnectFailed(f"no connection to {self._url} within {timeout:g} s"))
+            self.give(ConnectFailed(f"no connection to {self._options.url} within {timeout:g} s"))
         except Exception as error:  # noqa: BLE001  the greenlet that waits is to have it
             self.give(error.with_traceback(None))
         else:
@@ -228,14 +228,15 @@ class _Attempt(Handover):
             self.give(at)
 
     async def _ready(self, owner: AioChannel) -> None:
+        url = self._options.url
         while (channel := owner._channel) is not None:
             state = channel.get_state(try_to_connect=True)
             if state is grpc.ChannelConnectivity.READY:
                 return
             if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                raise connect_failure(self._url, await self._reason(channel))
+                raise connect_failure(url, await self._reason(channel), self._options.proxy)
             await channel.wait_for_state_change(state)
-        raise ConnectFailed(f"cannot connect to {self._url}: the client was closed meanwhile")
+        raise ConnectFailed(f"cannot connect to {url}: the client was closed meanwhile")
 
     async def _reason(self, channel: Any) -> str:
         """A channel does not say why it failed, but a call on it is refused with the reason."""

@@ -74,6 +74,7 @@ class GeventChannel:
 
     def __init__(self, options: ChannelOptions) -> None:
         self._url = options.url
+        self._proxy = options.proxy
         self._methods: dict[str, Any] = {}
         self._connected = False
         with _holding_a_thread():  # each open channel does, for plugins of authentication
@@ -141,7 +142,7 @@ class GeventChannel:
             if state is grpc.ChannelConnectivity.READY and self.state() is state:
                 return now()
             if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                raise connect_failure(self._url, self._reason())
+                raise connect_failure(self._url, self._reason(), self._proxy)
             if state is grpc.ChannelConnectivity.SHUTDOWN:
                 raise ConnectFailed(f"cannot connect to {self._url}: the client was closed")
 
