@@ -107,6 +107,10 @@ def connect_failure(url: str, details: str, proxy: Proxy | None = None) -> Conne
     refused = _REFUSED_BY_PROXY.search(reason)
     if refused and proxy is not None:
         return refused_by_proxy(proxy, int(refused[1]), peer=url)
+    if proxy is not None and _CLOSED.search(reason):
+        return ConnectFailed(
+            f"cannot connect to {url}: {proxy} or the server closed the connection"
+        )
     untrusted = _UNTRUSTED.search(reason)
     if untrusted:
         what = untrusted.group(1).strip(" :").lower()
@@ -145,6 +149,7 @@ _NOISE: Final = tuple(
     )
 )
 _REFUSED_BY_PROXY: Final = re.compile(r"HTTP proxy returned response code (\d{3})")
+_CLOSED: Final = re.compile("socket closed|connection reset|broken pipe", re.IGNORECASE)
 _UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED:?([^;]*)")
 
 #: What grpc-core says, whether of TLS, and what it means.
