@@ -128,13 +128,6 @@ def test_a_server_that_is_not_there(scheme, route, proxy_named, opened, ports, m
     assert f"the proxy {proxy.url(proxy_scheme)}" in str(failure.value)
 
 
-@pytest.mark.leaves_native_threads
-def test_the_slower_engine_of_grpc(proxy_named, opened):
-    for name, proxy_scheme in (("tinyproxy", "http"), ("microsocks", "socks5")):
-        proxy = proxy_named(name)
-        exchange("grpc", opened("grpc", proxy.url(proxy_scheme), engine="gevent"))
-
-
 HTTP = [("tinyproxy", "http", None), ("proxy_py", "http", PASSWORD), ("pproxy", "http", None)]
 
 
@@ -178,6 +171,13 @@ def test_http_users_with_wrong_credentials(
     close(user)
     assert "407" in str(failure)
     assert "Wr0ng" not in f"{failure!r} {failure} {reports}"
+
+
+@pytest.mark.leaves_native_threads
+def test_the_slower_engine_of_grpc(proxy_named, opened):
+    for name, proxy_scheme in (("tinyproxy", "http"), ("microsocks", "socks5")):
+        proxy = proxy_named(name)
+        exchange("grpc", opened("grpc", proxy.url(proxy_scheme), engine="gevent"))
 
 
 def close(user):
