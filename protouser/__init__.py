@@ -33,9 +33,8 @@ from protouser._message_handlers import MessageHandlers
 from protouser._message_options import MessageOptions
 from protouser._message_source import MessageSource
 from protouser._messaging import Messaging
-from protouser._reader import Match
-from protouser._message_connection import Match, MessageConnection
 from protouser._proxy_mixin import ProxyMixin
+from protouser._reader import Match
 from protouser._registry import Adapter, adapters, open_client
 from protouser._request import Arguments, Request
 from protouser._schedule import arrival_rate
@@ -69,9 +68,9 @@ __all__ = [
     "ProtocolClient",
     "ProtocolUser",
     "ProtouserError",
+    "ProxyMixin",
     "Request",
     "UnexpectedMessage",
-    "ProxyMixin",
     "Url",
     "adapters",
     "after_call",
