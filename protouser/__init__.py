@@ -4,7 +4,8 @@ from protouser._attach import attach
 from protouser._call import Call, now
 from protouser._checks import raises
 from protouser._client import CallOptions, ProtocolClient
-from protouser._correlation import Correlate
+from protouser._consumption import Consumption
+from protouser._correlation import Correlate, CorrelatedRequest
 from protouser._errors import (
     CallSkipped,
     CallTimeout,
@@ -54,7 +55,9 @@ __all__ = [
     "ConfigurationError",
     "ConnectFailed",
     "ConnectionLost",
+    "Consumption",
     "Correlate",
+    "CorrelatedRequest",
     "Inbox",
     "MalformedMessage",
     "Match",

@@ -26,7 +26,7 @@ class Consumption:
 
     Args:
         source: where messages come from.
-        measure: makes the call of a message.
+        measure: makes the call of a message; None where messages are no calls.
         for_: seconds after which it ends in silence; None for no such end.
         count: how many messages it takes; None for any number.
         timeout: seconds in which ``count`` messages have to come, where there is no ``for_``.
@@ -38,7 +38,7 @@ class Consumption:
     def __init__(
         self,
         source: MessageSource[Any],
-        measure: Callable[[], Call],
+        measure: Callable[[], Call] | None,
         for_: float | None,
         count: int | None,
         timeout: float | None,
@@ -67,7 +67,7 @@ class Consumption:
         while self._count is None or len(self._found) < self._count:
             if self._ends_in_silence and self._found and self._is_over(began):
                 break
-            call = self._measure()
+            call = None if self._measure is None else self._measure()
             try:
                 message, at, _ = self._source.inbox.get(
                     self._limit, began, f"{self._count} messages", match=match
@@ -86,7 +86,10 @@ class Consumption:
     def _is_over(self, began: float) -> bool:
         return self._limit is not None and now() - began >= self._limit
 
-    def _take(self, call: Call, message: Any, at: float) -> None:
+    def _take(self, call: Call | None, message: Any, at: float) -> None:
+        if call is None:
+            self._found.append(message)
+            return
         previous, self._previous = self._previous, at
         with suppress(CallSkipped), call:  # a message that a hook vetoed is read, and not returned
             if previous is not None:
@@ -95,6 +98,7 @@ class Consumption:
             call.response_length = self._source.length_of(message)
             self._found.append(message)
 
-    def _fail(self, call: Call, error: ProtouserError) -> None:
+    def _fail(self, call: Call | None, error: ProtouserError) -> None:
         self._source.note_end(error)
-        call.begin().end(error)
+        if call is not None:
+            call.begin().end(error)

@@ -72,13 +72,13 @@ class CorrelatedRequest(Request):
     """A request whose reply has its id.
 
     Attributes:
-        correlate: how that id is found.
+        correlate: how that id is found; None where another way leads to the reply.
     """
 
     __slots__ = ("correlate",)
 
     def __init__(
-        self, payload: Any, timeout: float | None, match: Match | None, correlate: Correlate
+        self, payload: Any, timeout: float | None, match: Match | None, correlate: Correlate | None
     ) -> None:
         super().__init__(payload, timeout, match)
         self.correlate = correlate

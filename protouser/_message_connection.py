@@ -95,6 +95,7 @@ class MessageConnection(ABC, MessageSource[Message]):
         """Send, and return the message with the id of the request; others may be under way."""
         request: CorrelatedRequest = call.request
         timeout, match, correlate = request.timeout, request.match, request.correlate
+        assert correlate is not None
         number = correlate.id_of(self.as_message(request.payload))
         if number is None:
             if match is not None:

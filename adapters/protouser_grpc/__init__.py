@@ -9,6 +9,7 @@ _os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 from protouser_grpc._channel import StubChannel
 from protouser_grpc._client import GrpcClient
+from protouser_grpc._matchers import message_type
 from protouser_grpc._outcome import GrpcError, GrpcTimeout
 from protouser_grpc._stream import GrpcStream
 from protouser_grpc._user import GrpcUser
@@ -20,4 +21,5 @@ __all__ = [
     "GrpcTimeout",
     "GrpcUser",
     "StubChannel",
+    "message_type",
 ]

@@ -19,6 +19,8 @@ from protouser import (
     Call,
     ConfigurationError,
     ConnectFailed,
+    Correlate,
+    MessageOptions,
     ProtocolClient,
     ProtouserError,
     Url,
@@ -52,7 +54,8 @@ class GrpcClient(ProtocolClient):
     (dict or pairs) for every call; ``wait_for_ready``; ``connection``: "per_user" (the default) or
     "shared" by all clients of this process with the same options; ``engine``: "auto", "aio" or
     "gevent"; ``schema``: a descriptor set or .proto file for ``call``, instead of the server's
-    reflection; ``channel_options``: grpc's channel arguments; ``proxy`` and ``no_proxy``; for TLS
+    reflection; ``correlate``, ``unmatched`` and ``buffer`` for the messages of ``stream``;
+    ``channel_options``: grpc's channel arguments; ``proxy`` and ``no_proxy``; for TLS
     ``ca_file``, ``cert``, ``key`` and ``server_name``. A server may allow no more than some 100
     calls at a time on a connection; on a shared one further calls wait in the client, and that is
     counted. gRPC knows no SOCKS: such a proxy is reached by way of one in this process, which
@@ -84,6 +87,7 @@ class GrpcClient(ProtocolClient):
             "key",
             "server_name",
         }
+        | MessageOptions.NAMES
     )
 
     def __init__(self, url: str | Url, **options: Any) -> None:
@@ -97,6 +101,7 @@ class GrpcClient(ProtocolClient):
             self.timeout, as_metadata(given.get("metadata")), given.get("wait_for_ready")
         )
         self._schema: Schema | None = Schemas.given(given.get("schema"))
+        self._messages = MessageOptions.of(self, given)
         self._callers: dict[str, Any] = {}
         self._lease: Lease | None = None
         self._opening = BoundedSemaphore()
@@ -177,12 +182,14 @@ class GrpcClient(ProtocolClient):
         wait_for_ready: bool | None = None,
         check: Any = None,
         context: dict[str, Any] | None = None,
+        correlate: Any = None,
     ) -> GrpcStream:
         """Open a streaming call of "pkg.Service/Method", for a ``with`` block.
 
         Leaving the block before the server has ended the call cancels it there, as a success up to
         that point; after ``done_writing()`` the block waits for the end instead. ``.call`` of the
-        stream is the measured call, to decide about in the block.
+        stream is the measured call, to decide about in the block. ``correlate`` is how its
+        ``request`` tells replies apart, the client's where None.
 
         Raises:
             ConfigurationError: no such method, or it streams nothing.
@@ -191,7 +198,11 @@ class GrpcClient(ProtocolClient):
         if found.kind == "unary_unary":
             raise ConfigurationError(f"{found.row} streams nothing; use call({found.row!r}, ...)")
         terms = self.terms(timeout, metadata, wait_for_ready)
-        return self.begin(found, None, terms, name=name, check=check, context=context)
+        stream = self.begin(found, None, terms, name=name, check=check, context=context)
+        self._messages.apply(self, stream.source.inbox.stream.inbox)
+        by_id = Correlate.of(correlate)
+        stream.correlate = self._messages.correlate if correlate is None else by_id
+        return stream
 
     def terms(
         self, timeout: float | None = None, metadata: Any = None, wait_for_ready: Any = None
@@ -256,7 +267,7 @@ class GrpcClient(ProtocolClient):
         except BaseException as error:
             call.end(error)
             raise
-        stream = GrpcStream(call, method, opened, terms.timeout)
+        stream = GrpcStream(self, call, method, opened, terms.timeout)
         if asked.payload is not None:
             stream.start(asked.payload)
         return stream

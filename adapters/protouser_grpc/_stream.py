@@ -7,17 +7,29 @@ leaves before the end cancels the call at the server: a success up to there, cou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 import grpc
 
-from protouser import Call, CallTimeout, ConnectionLost, now
+from protouser import (
+    Call,
+    CallOptions,
+    CallTimeout,
+    Consumption,
+    Correlate,
+    CorrelatedRequest,
+    Match,
+    Messaging,
+    ProtocolClient,
+    now,
+)
 from protouser_grpc._engines import EngineStream
 from protouser_grpc._feeder import Feeder
 from protouser_grpc._method import Method
 from protouser_grpc._outcome import Metadata, Status
+from protouser_grpc._stream_inbox import StreamInbox, StreamSource
 
 __all__ = ["FIRST_MESSAGE", "MESSAGES", "GrpcStream"]
 
@@ -25,17 +37,32 @@ FIRST_MESSAGE: Final = "first message"
 MESSAGES: Final = "messages"
 
 
-class GrpcStream(Iterator[Any]):
+class GrpcStream(Messaging, Iterator[Any]):
     """One streaming call: a context manager, an iterator of answers, or both.
+
+    ``request``, ``expect`` and ``sequence`` are samples of their own within it, with the stream's
+    row and their verb as their row. What is sent and received otherwise is counted as the
+    stream's "messages" alone.
 
     Attributes:
         call: what is measured; ``call.failure(...)`` decides about it.
     """
 
+    timeout = None  # the deadline of the whole call holds
+
     def __init__(
-        self, call: Call, method: Method, stream: EngineStream, timeout: float | None
+        self,
+        client: ProtocolClient,
+        call: Call,
+        method: Method,
+        stream: EngineStream,
+        timeout: float | None,
     ) -> None:
         self.call = call
+        self.correlate: Correlate | None = None
+        self.perform = client.perform
+        self.measure = client.measure
+        self.source = StreamSource(StreamInbox(stream, method.decode, self._note, method.row))
         self._method = method
         self._stream = stream
         self._timeout = timeout
@@ -60,8 +87,8 @@ class GrpcStream(Iterator[Any]):
         if not self._method.streams_requests:
             self.done_writing()
 
-    def receive(
-        self, *, timeout: float | None = None, match: Callable[[Any], object] | None = None
+    def receive(  # type: ignore[override]  # it is no call of its own
+        self, *, timeout: float | None = None, match: Match | None = None
     ) -> Any:
         """The next message, or the next for which ``match`` is true; others are kept for others.
 
@@ -71,13 +98,71 @@ class GrpcStream(Iterator[Any]):
             GrpcError: the call has ended with this status.
             ConnectionLost: the server has ended it with OK.
         """
-        decode = self._method.decode
-        found = self._stream.receive(
-            timeout, None if match is None else lambda data: match(decode(data))
-        )
-        if found is None:
-            raise ConnectionLost(f"{self._method.row}: the server has ended the stream with OK")
-        return decode(self._note(*found))
+        return self.source.inbox.get(timeout, match=match)[0]
+
+    def receive_until(  # type: ignore[override]
+        self, match: Match, *, timeout: float | None = None
+    ) -> list[Any]:
+        """The list of all messages up to the next for which ``match`` is true, that one included.
+
+        Where that one does not come, those before it stay for other calls. Raises as ``receive``.
+        """
+        return self.source.until(match, timeout)
+
+    def consume(  # type: ignore[override]
+        self,
+        *,
+        for_: float | None = None,
+        count: int | None = None,
+        match: Match | None = None,
+        timeout: float | None = None,
+    ) -> list[Any]:
+        """The list of the messages that come for so many seconds, or until there are ``count``.
+
+        ``for_`` ends in silence, however many came. Raises as ``receive``.
+        """
+        Consumption.check(for_, count)
+        return Consumption(self.source, None, for_, count, timeout).run(match)
+
+    def request(
+        self,
+        message: Any,
+        *,
+        match: Match | None = None,
+        timeout: float | None = None,
+        correlate: Any = None,
+        **options: Unpack[CallOptions],
+    ) -> Any:
+        """Send a message and return the one that answers it: a sample, from send to arrival.
+
+        That is the next to arrive for which ``match`` is true, or the next of all; with
+        ``correlate``, of this call or of the stream, the one with the id of the request, as on
+        every protocol. Without an id a late reply could be taken for that of the next request, so
+        a request that failed ends the stream.
+
+        Raises:
+            CallTimeout: no reply within ``timeout`` seconds; without one the stream's deadline
+                holds.
+            GrpcError: the stream has ended with this status.
+            ConnectionLost: the server has ended it with OK.
+        """
+        by_id = self.correlate if correlate is None else Correlate.of(correlate)
+        asked = CorrelatedRequest(message, timeout, match, by_id)
+        return self.perform(self.row_of("request"), self._exchange, request=asked, **options)
+
+    def readable(self) -> StreamSource:
+        return self.source
+
+    def row_of(self, verb: str) -> str:
+        return f"{self.call.name} {verb}"
+
+    def _exchange(self, call: Call) -> Any:
+        try:
+            return self.source.exchange(call, self.send)
+        except BaseException as error:
+            if call.request.correlate is None and self._open:
+                self._fail(error)
+            raise
 
     def done_writing(self) -> None:
         """No more messages will be sent; the server may go on."""

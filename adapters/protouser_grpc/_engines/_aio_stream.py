@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import grpc
@@ -39,7 +40,7 @@ class AioStream:
         self._thread = thread
         self._timeout = timeout
         self._bridge = Bridge.of_hub()
-        self._inbox: Inbox[bytes] = Inbox(AHEAD, self._pause, self._resume)
+        self.inbox: Inbox[bytes] = Inbox(AHEAD, self._pause, self._resume)
         self._outgoing: deque[Any] = deque()
         self._senders: deque[Handover] = deque()  # who waits for room, in the order of coming
         self._call: Any = None
@@ -72,10 +73,13 @@ class AioStream:
     ) -> tuple[bytes, float] | None:
         try:
             with self._bridge.waiting():
-                message, at, _ = self._inbox.get(timeout, match=match)
+                message, at, _ = self.inbox.get(timeout, match=match)
         except EndOfStream:
             return None
         return message, at
+
+    def waiting(self) -> AbstractContextManager[Any]:
+        return self._bridge.waiting()
 
     def headers(self, timeout: float | None) -> Metadata:
         if self.status is not None:
@@ -107,13 +111,13 @@ class AioStream:
 
     def _deliver(self, message: bytes, at: float) -> None:
         self._delivered += 1
-        self._inbox.deliver(message, at)
+        self.inbox.deliver(message, at)
 
     def _finish(self, status: Status, at: float) -> None:
         self.status = status
         self.ended_at = at
         error = EndOfStream() if status.ok else status.error(self._timeout)
-        self._inbox.end(error)
+        self.inbox.end(error)
         self._wake_senders()
 
     def _pause(self) -> None:

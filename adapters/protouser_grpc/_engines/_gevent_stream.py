@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import gevent
@@ -39,7 +39,7 @@ class GeventStream:
         self._room = Event()
         self._room.set()
         self._left = False
-        self._inbox: Inbox[bytes] = Inbox(AHEAD, self._room.clear, self._room.set)
+        self.inbox: Inbox[bytes] = Inbox(AHEAD, self._room.clear, self._room.set)
         self._call = method(
             self._requests(),
             timeout=self._timeout,
@@ -64,10 +64,13 @@ class GeventStream:
         self, timeout: float | None = None, match: Callable[[bytes], object] | None = None
     ) -> tuple[bytes, float] | None:
         try:
-            message, at, _ = self._inbox.get(timeout, match=match)
+            message, at, _ = self.inbox.get(timeout, match=match)
         except EndOfStream:
             return None
         return message, at
+
+    def waiting(self) -> AbstractContextManager[Any]:
+        return nullcontext()
 
     def headers(self, timeout: float | None) -> Metadata:
         if self.status is not None:
@@ -94,7 +97,7 @@ class GeventStream:
         try:
             with self._holding_a_thread():
                 for message in call:
-                    self._inbox.deliver(message, now())
+                    self.inbox.deliver(message, now())
                     if not self._left:
                         self._room.wait()
             at = now()
@@ -106,7 +109,7 @@ class GeventStream:
         self.status = status
         self.ended_at = at
         self._stop_writing()
-        self._inbox.end(EndOfStream() if status.ok else status.error(self._timeout))
+        self.inbox.end(EndOfStream() if status.ok else status.error(self._timeout))
 
     def _stop_writing(self) -> None:
         try:

@@ -7,11 +7,12 @@ when that greenlet is killed, or a timeout is thrown into it, the call is cancel
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 
-from protouser import ProtouserError
+from protouser import Inbox, ProtouserError
 from protouser_grpc._options import ChannelOptions, Terms
 from protouser_grpc._outcome import Metadata, Status
 
@@ -39,7 +40,11 @@ class EngineStream(Protocol):
     Attributes:
         status: how it ended; None while it runs.
         ended_at: the ``now()`` at which that was known.
+        inbox: the messages that have come; who waits there is ``waiting()``.
     """
+
+    @property
+    def inbox(self) -> Inbox[bytes]: ...
 
     status: Status | None
     ended_at: float
@@ -54,6 +59,9 @@ class EngineStream(Protocol):
         self, timeout: float | None = None, match: Callable[[bytes], object] | None = None
     ) -> tuple[bytes, float] | None:
         """The next message and the ``now()`` at which it came; None when the stream has ended."""
+
+    def waiting(self) -> AbstractContextManager[Any]:
+        """A block in which this greenlet waits for a message."""
 
     def headers(self, timeout: float | None) -> Metadata:
         """The initial metadata; waits until they are there."""
