@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakMethod
 
 from protouser import Call, ConnectionLost, Match, MessageSource, now
 from protouser_grpc._engines import EngineStream
@@ -24,7 +25,8 @@ class StreamInbox:
     Args:
         stream: what delivers.
         decode: makes an object of a message's bytes.
-        note: told of each message that is read.
+        note: a method that is told of each message that is read. Its object is not kept alive: a
+            stream that nobody holds any more has been left.
         row: how an error names the stream.
     """
 
@@ -33,7 +35,7 @@ class StreamInbox:
     ) -> None:
         self.stream = stream
         self._decode = decode
-        self._note = note
+        self._note = WeakMethod(note)
         self._row = row
         self._seen: tuple[bytes, Any] | None = None
 
@@ -72,7 +74,10 @@ class StreamInbox:
 
     def read(self, raw: bytes, at: float) -> Any:
         """A message is given to the user."""
-        return self.decoded(self._note(raw, at))
+        note = self._note()
+        if note is not None:
+            note(raw, at)
+        return self.decoded(raw)
 
     def decoded(self, raw: bytes) -> Any:
         """The object; looking at the same message again costs nothing."""
