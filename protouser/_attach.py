@@ -22,6 +22,7 @@ import gevent
 from protouser._buckets import use_fine_buckets
 from protouser._errors import ConfigurationError
 from protouser._final import FinalFigures
+from protouser._limits import check_limits
 from protouser._options import Option, add_options, option
 from protouser._proxy import PROXY
 from protouser._proxy_setting import check_http_users
@@ -135,6 +136,7 @@ def _on_init(environment: Environment, **_event: Any) -> None:
         check_hosts(environment)
         check_schedules(environment.user_classes)
         check_thresholds(environment.user_classes)
+        check_limits(environment)
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
     attach(environment).whole_process = True

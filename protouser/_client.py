@@ -59,6 +59,7 @@ class ProtocolClient:
         schemes: the URL schemes it owns; its protocol's name where empty.
         default_port: the port of a URL that names none.
         contract: the version of this contract that the adapter was written for.
+        descriptors: how many file descriptors a client holds open.
         option_names: the keyword options it understands besides ``timeout``.
         timeout: seconds that a call may take where the call does not say; None under a debugger,
             where nobody is to be hurried.
@@ -74,6 +75,7 @@ class ProtocolClient:
     schemes: ClassVar[tuple[str, ...]] = ()
     default_port: ClassVar[int | None] = None
     contract: ClassVar[int] = CONTRACT
+    descriptors: ClassVar[int] = 1
     option_names: ClassVar[frozenset[str]] = frozenset()
     timeout: float | None = 30.0
     close_timeout: float = 3.0

@@ -23,6 +23,7 @@ from protouser._chosen_hooks import ChosenHooks
 from protouser._errors import ProtouserError
 from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
 from protouser._figures import Figures
+from protouser._limits import Headroom
 from protouser._names import Names
 from protouser._report import Report
 from protouser._schedule import Schedules
@@ -90,6 +91,7 @@ class Session:
         self._executors: dict[str, Executor] = {}
         self._hooks: dict[type, ChosenHooks] = {}
         self._watchdog: Watchdog | None = None
+        self._headroom = Headroom()
         self.trace_with(None)
 
     @classmethod
@@ -110,6 +112,7 @@ class Session:
     def start(self) -> None:
         """A test starts: forget the last one."""
         self.reset()
+        self._headroom.start()
         self.running = True
         early, self._early = self._early, []
         for kind, text in early:
@@ -262,6 +265,7 @@ class Session:
     def welcome(self, user: ProtocolUser) -> None:
         """A user starts."""
         self.watch()
+        self._headroom.admit(type(user))
         if self.trace is not None:
             self.trace.welcome(user)
 

@@ -359,6 +359,13 @@ class ProtocolUser(User):
         return not isinstance(host, str) or is_registered(host.partition("://")[0])
 
     @classmethod
+    def _descriptors(cls) -> int:
+        """How many file descriptors a user holds open at least, as far as its class tells."""
+        if cls.client_class is None or cls.connect is not ProtocolUser.connect:
+            return 0
+        return cls.client_class.descriptors
+
+    @classmethod
     def _class_for(cls, url: str) -> type[ProtocolClient]:
         if cls.client_class is not None and cls.client_class.accepts(url):
             return cls.client_class

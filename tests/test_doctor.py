@@ -74,6 +74,13 @@ PLANTED = {
         "class Idle(ProtocolUser):\n    pass",
         "problem  locustfile  Idle has no task",
     ),
+    "too many users for a process": (
+        "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "from protouser_socket import TcpUser\n"
+        "class Many(TcpUser):\n    weight = 99\n"
+        "    host = 'tcp://127.0.0.1:1'\n    tasks = [print]",
+        "problem  limits      100 users in one process need about 2",
+    ),
     "an error in the file": (
         "import nothing_of_this_name",
         "cannot be imported: ModuleNotFoundError: No module named 'nothing_of_this_name'",
@@ -99,7 +106,7 @@ def doctor(folder, *arguments, **environment):
 def test_what_was_planted_is_found_and_has_a_remedy(tmp_path, planted):
     text, finding = PLANTED[planted]
     (tmp_path / "faulty.py").write_text(HEAD + text + "\n")
-    code, output = doctor(tmp_path, "faulty.py", "--try", "0.5")
+    code, output = doctor(tmp_path, "faulty.py", "--try", "0.5", "-u", "100")
     assert finding in output
     assert "-> " in output.partition(finding)[2] or ";" in output.partition(finding)[2]
     assert code == (1 if "problem  " in output else 0)

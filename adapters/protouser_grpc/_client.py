@@ -73,6 +73,7 @@ class GrpcClient(ProtocolClient):
 
     protocol = "grpc"
     schemes = ("grpc", "grpcs")
+    descriptors = 0  # users may share a connection
     option_names = Proxy.NAMES | frozenset(
         {
             "metadata",

@@ -19,6 +19,7 @@ from protouser.doctor._environment import adapters_that_fail, patches, versions
 from protouser.doctor._finding import FINE, NOTE, PROBLEM, WARNING, Finding
 from protouser.doctor._forks import Opened, opened_by_import
 from protouser.doctor._hosts import hosts
+from protouser.doctor._limits import limits
 from protouser.doctor._trial import trial
 
 __all__ = ["add_arguments", "examine", "run"]
@@ -98,6 +99,7 @@ def examine(
     yield from opened_by_import(before, Opened.now(), variables)
     yield from blocking_libraries(locustfile, variables)
     yield from _classes(locustfile, user_classes, host)
+    yield from limits(user_classes, users, processes, host)
     reachable = True
     for finding in hosts(user_classes, host) if connect else ():
         reachable = reachable and finding.level != PROBLEM
