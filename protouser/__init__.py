@@ -1,5 +1,6 @@
 """Load-test anything that is not HTTP, from a plain Locust file, and believe the numbers."""
 
+from protouser._assertions import duration, size
 from protouser._attach import attach
 from protouser._call import Call, now
 from protouser._checks import raises
@@ -13,9 +14,11 @@ from protouser._errors import (
     ConnectFailed,
     ConnectionLost,
     MalformedMessage,
+    NotFound,
     ProtouserError,
     UnexpectedMessage,
 )
+from protouser._extractors import extract_field, extract_json, extract_regex, json_path
 from protouser._hooks import (
     after_call,
     after_connect,
@@ -68,6 +71,7 @@ __all__ = [
     "MessageOptions",
     "MessageSource",
     "Messaging",
+    "NotFound",
     "ProtocolClient",
     "ProtocolUser",
     "ProtouserError",
@@ -87,9 +91,14 @@ __all__ = [
     "by_field",
     "by_regex",
     "contains",
+    "duration",
     "equals",
     "expected",
+    "extract_field",
+    "extract_json",
+    "extract_regex",
     "field",
+    "json_path",
     "now",
     "on_disconnect",
     "on_failure",
@@ -97,6 +106,7 @@ __all__ = [
     "open_client",
     "raises",
     "regex",
+    "size",
     "stage",
     "timed",
     "unwrap",

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from gevent.monkey import get_original
 
+from protouser._assertions import subject_of
 from protouser._checks import Check, run_check
 from protouser._errors import CallSkipped, ProtouserError
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SKIPPED, SUCCESS
@@ -237,7 +238,7 @@ class Call:
         """
         if self.outcome is FAILURE:
             return False
-        reason = run_check(check, self.response)
+        reason = run_check(check, subject_of(check, self))
         if reason is not None:
             self.failure(reason)
         return reason is None
@@ -401,7 +402,7 @@ class Call:
 
     def _outcome_of(self, error: BaseException | None) -> Verdict:
         if error is None:
-            return outcome_of(self._check, self.response)
+            return outcome_of(self._check, subject_of(self._check, self))
         verdict = outcome_of_error(self._check, error)
         if verdict[0] is SUCCESS:
             self.response = error  # it is what was wanted
@@ -413,8 +414,8 @@ class Call:
         assert end is not None
         seconds = end - start
         figures = session.figures
-        if user is not None and user._warm_up is not None:
-            figures = user._warm_up.figures(figures, start)
+        if user is not None and (user._warm_up or user._transaction) is not None:
+            figures = self._noted_by(user, figures, outcome, seconds)
         if self.one_way and outcome is SUCCESS:
             figures.count(type_, name, ONE_WAY)
         else:
@@ -441,6 +442,14 @@ class Call:
             exception=reason,
             start_time=_EPOCH + start,
         )
+
+    def _noted_by(
+        self, user: ProtocolUser, figures: Figures, outcome: str, seconds: float
+    ) -> Figures:
+        """Tell the transaction that runs; the figures that count, or those of the warm-up."""
+        if user._transaction is not None:
+            user._transaction.note(self, seconds, outcome is FAILURE)
+        return figures if user._warm_up is None else user._warm_up.figures(figures, self._start)
 
     def _record_other_series(self, figures: Figures, outcome: str, seconds: float) -> None:
         late, type_, name = self._lateness, self.type, self.name

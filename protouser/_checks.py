@@ -49,12 +49,9 @@ def run_check(check: Check, result: Any) -> str | None:
         raise
     except Exception as error:  # noqa: BLE001  whatever a check raises is its verdict
         return shorten(str(error)) or f"check raised {type(error).__name__}"
-    got = shorten(repr(result))
-    return (
-        f"expected {check!r}, got {got}"
-        if isinstance(check, Matcher)
-        else f"check failed: got {got}"
-    )
+    if isinstance(check, Matcher):
+        return shorten(check.explain(result))
+    return f"check failed: got {shorten(repr(result))}"
 
 
 def shorten(text: str) -> str:

@@ -6,6 +6,7 @@
     |-- ConnectionLost        a connection ended while something waited on it (also an OSError)
     |-- CallTimeout           no answer in time (also a TimeoutError)
     |-- MalformedMessage      the peer sent what its protocol does not allow (also a ValueError)
+    |-- NotFound              a response lacks what was to be extracted (also a LookupError)
     `-- CallSkipped           a hook vetoed the call
 
 Every message names the thing, the reason and, where there is one, the remedy. None carries a
@@ -21,6 +22,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectionLost",
     "MalformedMessage",
+    "NotFound",
     "ProtouserError",
     "UnexpectedMessage",
 ]
@@ -48,6 +50,10 @@ class CallTimeout(ProtouserError, TimeoutError):
 
 class MalformedMessage(ProtouserError, ValueError):
     """The peer sent what its protocol does not allow; the connection is of no use any more."""
+
+
+class NotFound(ProtouserError, LookupError):
+    """A response does not hold what was to be extracted from it."""
 
 
 class CallSkipped(ProtouserError):

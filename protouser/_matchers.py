@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from protouser._excerpt import difference, excerpt
+
 __all__ = [
     "MISSING",
     "Matcher",
@@ -35,11 +37,19 @@ _STEP: Final = re.compile(r"[^.\[\]]+|\[-?\d+\]")
 class Matcher:
     """A predicate over messages; ``&``, ``|`` and ``~`` combine it, also with plain functions."""
 
-    __slots__ = ("_test", "_words")
+    __slots__ = ("_explain", "_test", "_words")
 
-    def __init__(self, test: Predicate, words: str) -> None:
+    def __init__(
+        self, test: Predicate, words: str, explain: Callable[[Any], str] | None = None
+    ) -> None:
         self._test = test
         self._words = words
+        self._explain = explain
+
+    def explain(self, message: Any) -> str:
+        """Why ``message`` is not what is looked for, cut to what a table can show."""
+        text = "" if self._explain is None else self._explain(message)
+        return text or f"expected {self!r}, got {excerpt(message)}"
 
     def __call__(self, message: Any) -> bool:
         """True when ``message`` is what is looked for."""
@@ -68,7 +78,11 @@ def equals(wanted: Any) -> Matcher:
         payload = payload_of(message)
         return bool(payload == _as(payload, wanted)) or bool(message == wanted)
 
-    return Matcher(test, f"equals({wanted!r})")
+    def explain(message: Any) -> str:
+        payload = payload_of(message)
+        return difference(_as(payload, wanted), payload)
+
+    return Matcher(test, f"equals({wanted!r})", explain)
 
 
 def contains(part: Any) -> Matcher:

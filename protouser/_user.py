@@ -32,6 +32,7 @@ from protouser._registry import client_class_for, is_registered
 from protouser._schedule import Iteration, Turns
 from protouser._steering import steers_locust
 from protouser._timed import TimedMethods, wrap
+from protouser._transaction import Transaction
 from protouser._trend import Trend
 from protouser._warm_up import WarmUp
 
@@ -82,6 +83,7 @@ class ProtocolUser(User):
     _warm_up: WarmUp | None = None
     proxy: str | None = None
     no_proxy: Sequence[str] = ()
+    _transaction: Transaction | None = None
     _has_context: ClassVar[bool] = False
     _declared_host: ClassVar[str | None] = None
     _turns: Turns | None = None
@@ -149,6 +151,14 @@ class ProtocolUser(User):
         ``call.response``. ``one_way`` is counted and has no response time.
         """
         return Call(self._session, self._call_type, name, self, request, check, context, one_way)
+
+    def transaction(self, name: str, *, context: dict[str, Any] | None = None) -> Transaction:
+        """Group calls: a ``with`` block that is one row of type "transaction".
+
+        Its time is that of the whole block; the time in its calls is the series "calls". It fails
+        when one of them does, in whatever greenlet of this user; blocks may stand in each other.
+        """
+        return Transaction(self, name, context)
 
     def begin(self, name: str, **options: Any) -> Call:
         """A running call that ``call.end()`` ends: elsewhere, in a callback, in a native thread.
