@@ -28,13 +28,14 @@ PUBLIC_PACKAGES = {
 
 # What a part may import besides the standard library and protouser itself. pytest is the extra
 # "testing", rich the extra "demo", prometheus_client the extra "monitor", python_socks the extra
-# "socks"; psutil and geventhttpclient come with Locust.
+# "socks", jsonpath that of its name; psutil and geventhttpclient come with Locust.
 THIRD_PARTY = {
     "": {"locust", "gevent", "greenlet"},
     "protouser.testing": {"pytest", "psutil"},
     "protouser.demo": {"rich"},
     "protouser.monitor": {"prometheus_client", "psutil"},
     "protouser._http_proxy": {"geventhttpclient"},
+    "protouser._extractors": {"jsonpath"},
     "protouser.net._socks": {"python_socks"},
 }
 CLOCKS = {"time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns"}
