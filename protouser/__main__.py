@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from protouser._errors import ConfigurationError
 from protouser._registry import Adapter, adapters
 
 __all__ = ["main"]
@@ -42,6 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_trace(commands)
     _add_agent(commands)
+    report = commands.add_parser(
+        "report",
+        help="compare two runs: what differs, and whether it is more than noise",
+        description="Compare the files that --protouser-json wrote in two runs.",
+    )
+    report.add_argument("before", metavar="BEFORE.json")
+    report.add_argument("after", metavar="AFTER.json")
+    report.set_defaults(run=_compare)
     _add_demo(commands)
     return parser
 
@@ -97,6 +106,21 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     add_arguments(demo)
     demo.set_defaults(run=run)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from protouser._results import compare, comparison_table, load_results
+
+    try:
+        before, after = load_results(options.before), load_results(options.after)
+    except ConfigurationError as error:
+        sys.stderr.write(f"protouser: {error}\n")
+        return 2
+    differences = compare(before, after)
+    if not differences:
+        sys.stdout.write("the two runs have no row in common\n")
+    sys.stdout.writelines(f"{line}\n" for line in comparison_table(differences) if differences)
+    return 0
 
 
 def _list_adapters(_options: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ from protouser._limits import check_limits
 from protouser._options import Option, add_options, option
 from protouser._proxy import PROXY
 from protouser._proxy_setting import check_http_users
-from protouser._results import CSV, JSON, ResultFiles
+from protouser._results import BASELINE, CSV, JSON, Baseline, ResultFiles
 from protouser._schedule import check_schedules, schedules
 from protouser._sections import Section
 from protouser._session import Session
@@ -45,6 +45,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     THRESHOLD,
     FILE,
     JUNIT,
+    BASELINE,
     TRACE,
     TRACE_FILE,
     TRACE_LIMIT,
@@ -85,16 +86,22 @@ def _listen(session: Session, environment: Environment) -> None:
     if environment.reset_stats:
         events.spawning_complete.add_listener(lambda user_count, **_: session.reset())
     if not isinstance(environment.runner, WorkerRunner):
-        session.sections.add(
-            Section("schedules", "Schedules", lambda: schedules(session.results()))
-        )
-        files, judge = ResultFiles(session), Judge(session, environment)
-        events.test_start.add_listener(lambda environment, **_: judge.start())
-        events.test_stop.add_listener(lambda environment, **_: judge.conclude())
-        events.quitting.add_listener(lambda environment, **_: judge.stop_before_the_end())
-        session.each_second.append(lambda: _count_users(session))
-        events.test_stop.add_listener(lambda environment, **_: files.write())
-        events.quit.add_listener(lambda exit_code, **_: log_summary(session))
+        _listen_where_results_are(session, environment)
+
+
+def _listen_where_results_are(session: Session, environment: Environment) -> None:
+    events = environment.events
+    session.sections.add(Section("schedules", "Schedules", lambda: schedules(session.results())))
+    files, judge = ResultFiles(session), Judge(session, environment)
+    events.test_start.add_listener(lambda environment, **_: judge.start())
+    events.test_stop.add_listener(lambda environment, **_: judge.conclude())
+    baseline = Baseline(session, environment)
+    session.sections.add_lines(baseline.lines)
+    events.test_stop.add_listener(lambda environment, **_: baseline.conclude())
+    events.quitting.add_listener(lambda environment, **_: judge.stop_before_the_end())
+    session.each_second.append(lambda: _count_users(session))
+    events.test_stop.add_listener(lambda environment, **_: files.write())
+    events.quit.add_listener(lambda exit_code, **_: log_summary(session))
 
 
 def _started(environment: Environment, final: FinalFigures, ticker: Ticker) -> None:

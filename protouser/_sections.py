@@ -32,10 +32,15 @@ class Sections:
 
     def __init__(self) -> None:
         self._all: dict[str, Section] = {}
+        self._lines: list[Callable[[], Iterable[str]]] = []
 
     def add(self, section: Section) -> None:
         """Add a section, or replace that of the same key."""
         self._all[section.key] = section
+
+    def add_lines(self, lines: Callable[[], Iterable[str]]) -> None:
+        """Say something under the summary that is in no file."""
+        self._lines.append(lines)
 
     def __iter__(self) -> Iterator[Section]:
         return iter(list(self._all.values()))
@@ -47,4 +52,5 @@ class Sections:
 
     def lines(self) -> list[str]:
         """What all sections say under the summary."""
-        return [line for section in self for line in section.lines()]
+        said = [*(section.lines for section in self), *self._lines]
+        return [line for lines in said for line in lines()]

@@ -5,17 +5,20 @@ from locust import constant, stats, task
 import csv
 import json
 import os
+import random
 from types import SimpleNamespace
 
 import gevent
 import pytest
 
 from protouser import ConfigurationError, ProtocolUser, _buckets, annotate, attach, stage
-from protouser._figures import CANCELLED, FAILURE, SERVICE, SUCCESS, WARM_UP
-from protouser._results import SCHEMA, document
+from protouser.__main__ import main
+from protouser._figures import CANCELLED, FAILURE, SERVICE, SUCCESS, WARM_UP, Figures
+from protouser._results import BASELINE, SCHEMA, compare, document
 from protouser._results._document import without_secrets
 from protouser._results._files import writable
 from protouser._sections import Section
+from protouser._session import Session
 from protouser.testing import load
 
 PERCENTILES = ["p50_ns", "p90_ns", "p95_ns", "p99_ns", "p999_ns", "p9999_ns"]
@@ -105,8 +108,6 @@ def test_stages_have_the_figures_of_their_time_and_notes_before_the_start_are_ke
 
 
 def figures_of(calls):
-    from protouser._figures import Figures
-
     figures = Figures()
     for _ in range(calls):
         figures.record("tcp", "get", SERVICE, SUCCESS, 1_000)
@@ -218,3 +219,91 @@ def test_a_warm_up_that_is_no_time_is_said_before_the_test(said):
 
     with pytest.raises(ConfigurationError, match=r"warm_up = .*it is seconds, as in 10 or"):
         Wrong.check_host(None)
+
+
+def run_of(factor, seed, seconds=40, calls=50):
+    """The results of a run whose calls take about ``factor`` milliseconds."""
+    chance = random.Random(seed)
+    session, whole = Session(), Figures()
+    for second in range(seconds):
+        figures = Figures()
+        for _ in range(calls):
+            nanoseconds = chance.lognormvariate(0, 0.3) * factor * 1e6
+            figures.record("tcp", "get", SERVICE, SUCCESS, nanoseconds)
+        whole.merge(figures)
+        session.timeline.add(second, figures)
+    session.figures = whole
+    session.began -= seconds
+    return json.loads(json.dumps(document(session)))
+
+
+def verdicts(before, after):
+    return [(each.figure, each.verdict) for each in compare(before, after)]
+
+
+def test_two_runs_alike_differ_by_noise_only():
+    found = [
+        verdict for seed in range(8) for _, verdict in verdicts(run_of(5, seed), run_of(5, 99))
+    ]
+    assert found.count("noise") >= 20  # of 24; each may be wrong in 5 % of all cases
+
+
+def test_a_slower_and_a_faster_run_are_told_from_noise():
+    slow, quick = run_of(6, 1), run_of(5, 2)
+    assert verdicts(quick, slow) == [("p50", "slower"), ("p95", "slower"), ("p99", "slower")]
+    assert verdicts(slow, quick) == [("p50", "faster"), ("p95", "faster"), ("p99", "faster")]
+    assert verdicts(slow, run_of(9, 1, seconds=3)) == [
+        ("p50", "too short"),
+        ("p95", "too short"),
+        ("p99", "too short"),
+    ]
+
+
+def test_the_command_compares_two_files(tmp_path, capsys):
+    for name, factor in (("a", 5), ("b", 6)):
+        (tmp_path / name).write_text(json.dumps(run_of(factor, 1)))
+    assert main(["report", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    head, p50, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["Type", "Name", "before", "after"]
+    assert p50.split()[:3] == ["tcp", "get", "p50"]
+    assert "+20." in p50
+    assert p50.endswith("slower")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{}", "was not written by --protouser-json"),
+        ("no json", "was not written by --protouser-json"),
+        ('{"schema": 99}', "has results of version 99; this protouser reads 1"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_a_file_of_another_kind_or_version_is_refused(tmp_path, capsys, text, reason):
+    file = tmp_path / "r.json"
+    if text is not None:
+        file.write_text(text)
+    assert main(["report", str(file), str(file)]) == 2
+    assert reason in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match=reason.split(";")[0]):
+        BASELINE.check(str(file))
+
+
+@pytest.mark.parametrize(("factor", "exit_code"), [(4, 3), (5, None), (6, None)])
+def test_a_run_that_is_slower_than_its_baseline_fails(run, tmp_path, factor, exit_code):
+    (tmp_path / "base.json").write_text(json.dumps(run_of(factor, 1)))
+    run.environment.parsed_options = SimpleNamespace(protouser_baseline=str(tmp_path / "base.json"))
+    chance = random.Random(1)
+    for second in range(40):
+        figures = Figures()
+        for _ in range(50):
+            nanoseconds = chance.lognormvariate(0, 0.3) * 5e6
+            figures.record("tcp", "get", SERVICE, SUCCESS, nanoseconds)
+        run.session.kept.merge(figures)
+        run.session.timeline.add(second, figures)
+    run.session.began -= 40
+    run.stop()
+    assert run.environment.process_exit_code == exit_code
+    worse = 3 if exit_code else 0
+    head = f"Against the baseline: {worse} of 3 percentiles got worse"
+    assert head in run.session.sections.lines()

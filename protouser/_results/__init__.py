@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from protouser._results._baseline import BASELINE, Baseline
+from protouser._results._comparison import compare, comparison_table, load_results
 from protouser._results._document import SCHEMA, document
 from protouser._results._files import CSV, JSON, ResultFiles, writable, write_file
 
-__all__ = ["CSV", "JSON", "SCHEMA", "ResultFiles", "document", "writable", "write_file"]
+__all__ = [
+    "BASELINE",
+    "CSV",
+    "JSON",
+    "SCHEMA",
+    "Baseline",
+    "ResultFiles",
+    "compare",
+    "comparison_table",
+    "document",
+    "load_results",
+    "writable",
+    "write_file",
+]
