@@ -44,7 +44,9 @@ class ByHand(User):
         error, reply = None, b""
         try:
             reply = self.exchange()
-        except OSError as caught:
+            if reply != PAYLOAD:
+                raise ValueError("not the reply to this request")
+        except (OSError, ValueError) as caught:
             error = caught
         self.environment.events.request.fire(
             request_type="udp",
@@ -75,7 +77,7 @@ class Ours(UdpUser):
 
     @task
     def request(self):
-        self.client.request(PAYLOAD)
+        self.client.request(PAYLOAD, match=PAYLOAD.__eq__)
 
 
 def bench(base):

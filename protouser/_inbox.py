@@ -273,10 +273,10 @@ class Inbox(Generic[Message]):
         first = self._waiters[0]
         if first.match is None and at >= first.after:  # as nearly always
             self._waiters.popleft()
-            if first.following is not None:
-                self._hand(first, message, at)
-            else:
+            if first.following is None:
                 first.answer(message, at)
+            else:
+                self._hand(first, message, at)
             return True
         for reader in tuple(self._waiters):
             try:
@@ -287,7 +287,10 @@ class Inbox(Generic[Message]):
                 return bool(self._waiters) and self._offer(message, at)
             if taken:
                 self._waiters.remove(reader)
-                self._hand(reader, message, at)
+                if reader.following is None:
+                    reader.answer(message, at)
+                else:
+                    self._hand(reader, message, at)
                 return True
         return False
 

@@ -50,14 +50,21 @@ class Conversation(MessageConnection[bytes]):
         return self.over
 
     def encode(self, call: Call) -> bytes:
-        return payload_of(call, call.request.payload)
+        payload = call.request.payload
+        if type(payload) is bytes:
+            call.request_length = len(payload)
+            return payload
+        return payload_of(call, payload)
 
     def as_message(self, request: Any) -> Any:
         return text_as_bytes(request)
 
     def transmit(self, frame: bytes, timeout: float | None) -> None:
         try:
-            self._usable().send(frame, timeout)
+            socket = self.socket
+            if self._untold is not None or socket.closed:
+                socket = self._usable()
+            socket.send(frame, timeout)
         except ConnectFailed:
             self.tell()
             raise

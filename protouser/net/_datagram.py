@@ -131,6 +131,15 @@ class DatagramSocket:
             ConnectionLost: the socket is closed.
             CallTimeout: it could not be sent within ``timeout`` seconds; in the hub, not at once.
         """
+        if not self.closed:
+            try:
+                self._try_send(data)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise self._refused(error) from error
+            else:
+                return
         if not self._sent(data):
             deadline = Deadline(timeout)
             while not self._sent(data):
