@@ -13,6 +13,7 @@ from protouser._errors import (
     ConfigurationError,
     ConnectFailed,
     ConnectionLost,
+    FeederExhausted,
     MalformedMessage,
     NotFound,
     ProtouserError,
@@ -47,6 +48,7 @@ from protouser._stages import annotate, stage
 from protouser._timed import timed, unwrap
 from protouser._url import Url
 from protouser._user import ProtocolUser
+from protouser.feeders import CsvFeeder, Feeder, JsonFeeder, Row
 
 __all__ = [
     "Adapter",
@@ -61,7 +63,11 @@ __all__ = [
     "Consumption",
     "Correlate",
     "CorrelatedRequest",
+    "CsvFeeder",
+    "Feeder",
+    "FeederExhausted",
     "Inbox",
+    "JsonFeeder",
     "MalformedMessage",
     "Match",
     "Matcher",
@@ -77,6 +83,7 @@ __all__ = [
     "ProtouserError",
     "ProxyMixin",
     "Request",
+    "Row",
     "UnexpectedMessage",
     "Url",
     "adapters",

@@ -32,6 +32,7 @@ from protouser._sections import Section
 from protouser._session import Session
 from protouser._summary import log_summary
 from protouser._ticker import Ticker
+from protouser.feeders._feeding import Feeding
 from protouser.monitor import MONITOR, Monitoring
 from protouser.thresholds import FILE, JUNIT, THRESHOLD, Judge, check_thresholds
 from protouser.trace import TRACE, TRACE_FILE, TRACE_LIMIT, Tracing
@@ -73,6 +74,7 @@ def attach(environment: Environment) -> Session:
 def _listen(session: Session, environment: Environment) -> None:
     final = FinalFigures(session, environment)
     ticker = Ticker(session)
+    Feeding.of(environment)  # before the final figures, which tell of what it does at the end
     events = environment.events
     events.test_start.add_listener(lambda environment, **_: _started(environment, final, ticker))
     events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
@@ -144,6 +146,7 @@ def _on_init(environment: Environment, **_event: Any) -> None:
         check_schedules(environment.user_classes)
         check_thresholds(environment.user_classes)
         check_limits(environment)
+        Feeding.of(environment).check()
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
     attach(environment).whole_process = True

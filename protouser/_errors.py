@@ -7,7 +7,8 @@
     |-- CallTimeout           no answer in time (also a TimeoutError)
     |-- MalformedMessage      the peer sent what its protocol does not allow (also a ValueError)
     |-- NotFound              a response lacks what was to be extracted (also a LookupError)
-    `-- CallSkipped           a hook vetoed the call
+    |-- CallSkipped           a hook vetoed the call
+    `-- FeederExhausted       a feeder with at_end="raise" has no more rows
 
 Every message names the thing, the reason and, where there is one, the remedy. None carries a
 password: hosts are written through ``Url``, which hides them.
@@ -21,6 +22,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectFailed",
     "ConnectionLost",
+    "FeederExhausted",
     "MalformedMessage",
     "NotFound",
     "ProtouserError",
@@ -62,3 +64,7 @@ class CallSkipped(ProtouserError):
 
 class UnexpectedMessage(ProtouserError):
     """A message came that no call was waiting for, where that was declared a failure."""
+
+
+class FeederExhausted(ProtouserError):
+    """A feeder that is to say so has no more rows."""

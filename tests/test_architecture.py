@@ -21,6 +21,7 @@ ADAPTERS = ROOT / "adapters"
 PUBLIC_PACKAGES = {
     "protouser",
     "protouser.demo",
+    "protouser.feeders",
     "protouser.native",
     "protouser.net",
     "protouser.testing",

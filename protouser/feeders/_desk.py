@@ -1,0 +1,215 @@
+"""Where users get their rows: one desk for a feeder and an environment.
+
+The desk decides whose rows they are (the test's, the worker's, a class's, a user's), keeps a row
+for a user's life where it is sticky, waits, and says what happens at the end of the data.
+"""
+
+from __future__ import annotations
+
+from locust import User
+from locust.exception import StopUser
+from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from protouser._call import now
+from protouser._errors import ConfigurationError, FeederExhausted
+from protouser.feeders._row import Row, row_class
+from protouser.feeders._stock import END, READY, Stock
+from protouser.feeders._supply import Record
+from protouser.feeders._tally import Tally
+
+if TYPE_CHECKING:
+    from protouser.feeders._feeder import Feeder
+    from protouser.feeders._feeding import Feeding
+
+__all__ = ["Desk"]
+
+_LOOK_AGAIN = 0.5
+
+
+class Desk:
+    """Hands out the rows of a feeder.
+
+    Attributes:
+        tally: what became of them.
+        stocks: rows at hand, by class where each has its own.
+        failed: what is wrong with the data, once it is known; nobody gets a row any more.
+    """
+
+    def __init__(self, feeder: Feeder, feeding: Feeding | None) -> None:
+        self.feeder = feeder
+        self.feeding = feeding
+        self.tally = Tally()
+        self.failed: ConfigurationError | None = None
+        self.stocks: dict[Any, Stock] = {}
+        self._of_users: WeakKeyDictionary[User, Stock] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[User, tuple[Any, Record]] = WeakKeyDictionary()
+        self._numbers: dict[Any, int] = {}
+
+    @property
+    def current(self) -> bool:
+        """False for a desk of an earlier test."""
+        return self.feeding is None or self.feeding.has(self)
+
+    def next(self, user: User | None) -> Any:
+        """The next row for a user; what comes at the end is up to ``at_end``."""
+        if user is not None and self.feeder.sticky:
+            return self._row_for_life(user)
+        stock = self._stock_of(user)
+        return self._made(stock, self._record(stock, user))
+
+    def take(self, count: int, user: User | None) -> list[Any]:
+        """So many rows; where there are fewer, those go back and it is the end."""
+        stock = self._stock_of(user)
+        records: list[Record] = []
+        try:
+            while len(records) < count:
+                records.append(self._record(stock, user))
+        except BaseException:
+            stock.give_back(records)
+            self.tally.handed_out -= len(records)
+            raise
+        return [self._made(stock, record) for record in records]
+
+    def peek(self, user: User | None, default: Any) -> Any:
+        """The row that comes next in this process, without taking it; ``default`` at the end."""
+        stock = self._stock_of(user)
+        if not stock.ready and self._fill(stock, user) == END:
+            return default
+        return self._made(stock, stock.ready[0])
+
+    def user_left(self, user: User) -> None:
+        """A user is gone: its row goes back, and what was read for it is closed."""
+        kept = self._kept.pop(user, None)
+        if kept is not None:
+            self.tally.given_back += 1
+            self._stock_of(user).give_back([kept[1]])
+        stock = self._of_users.pop(user, None)
+        if stock is not None:
+            stock.close()
+
+    def close(self) -> None:
+        """The test is over."""
+        for stock in [*self.stocks.values(), *self._of_users.values()]:
+            stock.close()
+            supply = getattr(stock, "supply", None)
+            self.tally.wraps += getattr(supply, "wraps", 0)
+        self.stocks.clear()
+        self._of_users.clear()
+        self._kept.clear()
+
+    def _row_for_life(self, user: User) -> Any:
+        kept = self._kept.get(user)
+        if kept is None:
+            stock = self._stock_of(user)
+            record = self._record(stock, user)
+            kept = self._kept[user] = self._made(stock, record), record
+        return kept[0]
+
+    def _record(self, stock: Stock, user: User | None) -> Record:
+        while not stock.ready:
+            self._get_rows(stock, user)
+        record = stock.pop()
+        self.tally.handed_out += 1
+        return record
+
+    def _made(self, stock: Stock, record: Record) -> Any:
+        """A row as the tester sees it."""
+        feeder, (number, values), names = self.feeder, record, stock.names
+        if names is None:
+            names, values = tuple(values), [*values.values()]
+        if feeder.types:
+            values = feeder.types.apply(feeder.file_name, number, names, [*values])
+        row = row_class(feeder.file_name, names)(values)
+        row.number = number
+        transform: Callable[[Row], Any] | None = feeder.transform
+        return row if transform is None else transform(row)
+
+    def _stock_of(self, user: User | None) -> Stock:
+        if user is not None:
+            if self.feeding is not None:
+                self.feeding.note(user)
+            if self.feeder.share == "user":
+                return self._stock_of_user(user)
+        key = type(user) if self.feeder.share == "class" else None
+        stock = self.stocks.get(key)
+        if stock is None:
+            scope = getattr(key, "__name__", "")
+            stock = self.stocks[key] = self._open(scope)
+        return stock
+
+    def _stock_of_user(self, user: User) -> Stock:
+        stock = self._of_users.get(user)
+        if stock is None:
+            kind = type(user).__name__
+            self._numbers[kind] = self._numbers.get(kind, 0) + 1
+            stock = self._of_users[user] = self._open(f"{kind} {self._numbers[kind]}")
+        return stock
+
+    def _open(self, scope: str) -> Stock:
+        if self.feeding is None:
+            return self.feeder.local_stock(scope)
+        return self.feeding.stock(self.feeder, scope)
+
+    def _fill(self, stock: Stock, user: User | None) -> str:
+        """Ask the stock once; broken data end the test, and are told once."""
+        if self.failed is None:
+            try:
+                return stock.fill()
+            except ConfigurationError as error:
+                if self.feeding is None:
+                    raise
+                self.fail(error)
+        raise StopUser
+
+    def fail(self, error: ConfigurationError) -> None:
+        """Nobody gets a row any more, and the test ends."""
+        if self.failed is None and self.feeding is not None:
+            self.failed = error
+            self.feeding.end_for_broken(error)
+
+    def _get_rows(self, stock: Stock, user: User | None) -> None:
+        """Have at least one row ready, or raise what the end of the data means."""
+        began = now()
+        state = self._fill(stock, user)
+        if state == READY:
+            return
+        self.tally.waited += 1
+        while state != READY:
+            if state == END and self.feeder.at_end != "wait":
+                self.tally.waited -= 1
+                self._end(user)
+            self._wait(stock, user)
+            state = READY if stock.ready else self._fill(stock, user)
+        if self.feeding is not None:
+            self.feeding.session.figures.record(
+                "feeder", self.feeder.name, "wait", "success", round((now() - began) * 1e9)
+            )
+
+    def _wait(self, stock: Stock, user: User | None) -> None:
+        """Wait in the state in which Locust stops a user at once, not at the end of its task."""
+        if user is None and self.feeder.at_end == "wait" and self.feeding is None:
+            raise ConfigurationError(f"{self.feeder.name}: nobody is there to give a row back")
+        running = user is not None and user._state == LOCUST_STATE_RUNNING
+        if user is not None and running:
+            user._state = LOCUST_STATE_WAITING
+        elif user is not None and user._state == LOCUST_STATE_STOPPING:
+            raise StopUser
+        try:
+            stock.changed.wait(_LOOK_AGAIN)
+        finally:
+            if user is not None and running and user._state == LOCUST_STATE_WAITING:
+                user._state = LOCUST_STATE_RUNNING
+
+    def _end(self, user: User | None) -> None:
+        feeder = self.feeder
+        if user is None:
+            raise StopIteration
+        if feeder.at_end == "raise":
+            raise FeederExhausted(f"feeder {feeder.name!r} has no more rows")
+        if self.feeding is not None:
+            self.feeding.at_end(feeder, user)
+        raise StopUser

@@ -1,0 +1,312 @@
+"""Feeders: what a tester declares in the module or on a class, and takes rows from by ``next``."""
+
+from __future__ import annotations
+
+from locust import User
+from locust.env import Environment
+
+import os
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Self
+from weakref import WeakKeyDictionary, finalize
+
+from protouser._call import get_thread_ident
+from protouser._errors import ConfigurationError
+from protouser.feeders._csv_format import CsvFormat
+from protouser.feeders._csv_source import CsvSource
+from protouser.feeders._current_user import current_user
+from protouser.feeders._data_file import DataFile
+from protouser.feeders._desk import Desk
+from protouser.feeders._feeding import Feeding
+from protouser.feeders._json_source import JsonSource
+from protouser.feeders._python_source import PythonSource
+from protouser.feeders._row import Row
+from protouser.feeders._source import Source
+from protouser.feeders._stock import LocalStock, Stock
+from protouser.feeders._supply import ORDERS, make_supply
+from protouser.feeders._types import Types
+from protouser.feeders._values import Values
+
+__all__ = ["CsvFeeder", "Feeder", "JsonFeeder"]
+
+Order = Literal["queue", "circular", "shuffle", "random"]
+AtEnd = Literal["stop_user", "stop_test", "recycle", "raise", "wait"]
+Share = Literal["test", "worker", "class", "user"]
+OnWorkerLoss = Literal["drop", "requeue"]
+
+_AT_END = ("stop_user", "stop_test", "recycle", "raise", "wait")
+_SHARES = ("test", "worker", "class", "user")
+_ON_LOSS = ("drop", "requeue")
+
+
+class Feeder:
+    """Rows of test data for the users of a test; each row once, unless told otherwise.
+
+    ``next(feeder)`` in a user gives the next row, and at the end of the data does what ``at_end``
+    says. Outside of users a feeder is an ordinary iterator of its own. Nothing is opened or read
+    before it is needed, except a file that is handed over open.
+
+    Args:
+        rows: an iterable, or a function that makes one, of dicts, tuples or single values.
+        name: how the feeder is called in tables and between master and workers.
+        order: "queue" (as they come), "circular", "shuffle" (each once, exactly shuffled) or
+            "random" (drawn, with repeats).
+        seed: what shuffle and random depend on; the same seed gives the same order.
+        at_end: "stop_user", "stop_test", "recycle" (begin anew), "raise" (``FeederExhausted``), or
+            "wait" for rows that others give back.
+        share: who gets a row that others do not: "test" (over all workers), "worker", "class" (each
+            user class of a worker has all rows), "user" (each user has all rows).
+        sticky: a user keeps its first row for life, and gives it back when it stops.
+        on_worker_loss: rows that a lost worker had and did not use: "drop" them, so that no row is
+            used twice, or "requeue" them, so that none is left out.
+        transform: a function of a row, whose result is handed out instead.
+        types: functions by column, such as ``int``; an empty text becomes None.
+        fields: names for the columns.
+        required: columns that have to be there.
+
+    Raises:
+        ConfigurationError: options that do not go together.
+    """
+
+    source: Source
+
+    def __init__(
+        self,
+        rows: Iterable[Any] | Callable[[], Iterable[Any]],
+        *,
+        name: str = "",
+        fields: Sequence[str] | None = None,
+        required: Iterable[str] = (),
+        types: Mapping[str, Callable[[Any], Any]] | None = None,
+        **handing_out: Any,
+    ) -> None:
+        if not callable(rows) and not isinstance(rows, Iterable):
+            raise ConfigurationError(
+                f"a feeder takes an iterable, or a function that makes one; not {rows!r}"
+            )
+        name = name or str(getattr(rows, "__name__", "")).strip("<>") or "rows"
+        source = PythonSource(rows, name, Values(fields, required))
+        self._declare(source, name, Types(types), **handing_out)
+
+    def _declare(
+        self,
+        source: Source,
+        name: str,
+        types: Types,
+        *,
+        order: Order = "queue",
+        seed: object = None,
+        at_end: AtEnd | None = None,
+        share: Share = "test",
+        sticky: bool = False,
+        on_worker_loss: OnWorkerLoss = "drop",
+        transform: Callable[[Row], Any] | None = None,
+    ) -> None:
+        self.source = source
+        self.name = name
+        self.file_name = source.name
+        self.types = types
+        self.order = order
+        self.at_end = at_end or "stop_user"
+        self.share = share
+        self.sticky = sticky
+        self.on_worker_loss = on_worker_loss
+        self.transform = transform
+        self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
+        self._check(at_end)
+        self._thread = get_thread_ident()
+        self._desks: WeakKeyDictionary[Environment, Desk] = WeakKeyDictionary()
+        self._alone: tuple[int, Desk] | None = None
+        Feeding.declare(self)
+
+    def _check(self, at_end: str | None) -> None:
+        for option, given, known in (
+            ("order", self.order, ORDERS),
+            ("at_end", self.at_end, _AT_END),
+            ("share", self.share, _SHARES),
+            ("on_worker_loss", self.on_worker_loss, _ON_LOSS),
+        ):
+            if given not in known:
+                words = ", ".join(map(repr, known))
+                raise ConfigurationError(f"feeder {self.name}: {option} is one of {words}")
+        if at_end not in (None, "recycle") and self.order in ("circular", "random"):
+            text = f"feeder {self.name}: order={self.order!r} has no end, so at_end={at_end!r}"
+            raise ConfigurationError(f"{text} never happens; use order='queue' or 'shuffle'")
+        if self.share == "user" and self.sticky:
+            raise ConfigurationError(f"feeder {self.name}: sticky is for rows that users share")
+        again = self.at_end == "recycle" or self.order == "circular"
+        if not self.source.again and (again or self.share in ("class", "user")):
+            raise ConfigurationError(
+                f"feeder {self.name}: an iterator can be read once; give a function that makes it"
+            )
+
+    @property
+    def endless(self) -> bool:
+        """True where there is no end to come to."""
+        return self.at_end == "recycle" or self.order in ("circular", "random")
+
+    @property
+    def _by_number(self) -> bool:
+        return self.share in ("class", "user") and not isinstance(self.source, PythonSource)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        user = current_user()
+        return self._desk(user).next(user)
+
+    def take(self, count: int) -> list[Any]:
+        """So many rows at once; where fewer are left, those go back and it is the end."""
+        user = current_user()
+        return self._desk(user).take(count, user)
+
+    def peek(self, default: Any = None) -> Any:
+        """The next row without taking it, or ``default`` at the end.
+
+        Another user may take it first; distributed, it is the next one on this worker.
+        """
+        user = current_user()
+        return self._desk(user).peek(user, default)
+
+    def prepare(self) -> None:
+        """Look at the data, and make what the order needs.
+
+        Raises:
+            ConfigurationError: what is wrong with them.
+        """
+        self.source.prepare()
+        ordered = self.order in ("shuffle", "random") or self._by_number
+        if ordered and not isinstance(self.source, PythonSource):
+            self.source.table().close()
+
+    def local_stock(self, scope: str) -> LocalStock:
+        """Rows for one group of users, read in this process."""
+        self.source.prepare()
+        seed = f"{self.seed}|{self.share}|{scope}"
+        supply = make_supply(self.source, self.order, self.endless, seed, self._by_number)
+        # what comes from Python may be dear, or gone when nobody uses it
+        return LocalStock(self.source, supply, not isinstance(self.source, PythonSource))
+
+    def _desk(self, user: User | None) -> Desk:
+        if user is None:
+            return self._desk_of_nobody()
+        desk = self._desks.get(user.environment)
+        if desk is None or not desk.current:
+            desk = Feeding.of(user.environment).desk(self)
+            self._desks[user.environment] = desk
+        return desk
+
+    def _desk_of_nobody(self) -> Desk:
+        if get_thread_ident() != self._thread:
+            raise ConfigurationError(
+                f"feeder {self.name}: rows are taken under gevent, not in a native thread or an"
+                " async task; take the row in on_start or a plain task, and hand it over"
+            )
+        if self._alone is None or self._alone[0] != os.getpid():
+            desk = Desk(self, None)
+            self._alone = os.getpid(), desk  # a fork must not share an open file
+            finalize(self, _close, desk.stocks).atexit = False
+        return self._alone[1]
+
+
+def _close(stocks: dict[Any, Stock]) -> None:
+    for stock in stocks.values():
+        stock.close()
+
+
+class CsvFeeder(Feeder):
+    """Rows of a CSV file, or of one with another delimiter.
+
+    Args:
+        file: a path, relative to where ``locust`` is started, or an open file, which is read whole.
+            ``.gz``, ``.bz2`` and ``.xz`` are decompressed.
+        delimiter: one character; ``"tab"`` is understood. By default a comma, or what the suffix
+            says (``.tsv``, ``.psv``, ``.ssv``).
+        encoding: of the file; by default UTF-8, or UTF-16 and UTF-32 where their mark is there.
+        quotechar: what fields are quoted with; None where quotes mean nothing.
+        escapechar: what takes the meaning from the character behind it.
+        header: the first row is the header; by default if no ``fields`` are given.
+        fields: names for the columns.
+        required: columns that have to be there.
+        types: functions by column; every other value is the text of the file.
+        comment: lines between rows that begin with it are left out.
+        skip_lines: so many lines at the top of the file are left out.
+        skip_blank: blank lines are left out.
+        short: rows with too few values: an "error", or "none" for what is missing.
+        long: rows with too many values: an "error", or "drop" what is too much.
+        handing_out: name, order, seed, at_end, share, sticky, on_worker_loss and transform, as for
+            ``Feeder``.
+    """
+
+    def __init__(
+        self,
+        file: Any,
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        quotechar: str | None = '"',
+        escapechar: str | None = None,
+        header: bool | None = None,
+        fields: Sequence[str] | None = None,
+        required: Iterable[str] = (),
+        types: Mapping[str, Callable[[Any], Any]] | None = None,
+        comment: str | None = None,
+        skip_lines: int = 0,
+        skip_blank: bool = True,
+        short: Literal["error", "none"] = "error",
+        long: Literal["error", "drop"] = "error",
+        name: str = "",
+        **handing_out: Any,
+    ) -> None:
+        data = DataFile(file, encoding)
+        form = CsvFormat.of(
+            data,
+            delimiter=delimiter,
+            header=header,
+            fields=fields,
+            quotechar=quotechar,
+            escapechar=escapechar,
+            comment=comment,
+            skip_lines=skip_lines,
+            skip_blank=skip_blank,
+            short=short,
+            long=long,
+        )
+        kinds = Types(types)
+        source = CsvSource(data, form, types=kinds, required=required)
+        self._declare(source, name or data.name, kinds, **handing_out)
+
+
+class JsonFeeder(Feeder):
+    """Rows of a JSON file: an array, or one value in each line.
+
+    Objects are rows with their names, each with its own; arrays get names by ``fields``.
+
+    Args:
+        file: as for ``CsvFeeder``. An array is held in memory; lines are read as they are needed.
+        lines: there is a value in each line; by default if the suffix is ``.jsonl`` or ``.ndjson``.
+        encoding: of the file.
+        fields: the columns to take, or names for the values of arrays.
+        required: columns that every row has to have.
+        types: functions by column.
+        handing_out: as for ``CsvFeeder``.
+    """
+
+    def __init__(
+        self,
+        file: Any,
+        *,
+        lines: bool | None = None,
+        encoding: str | None = None,
+        fields: Sequence[str] | None = None,
+        required: Iterable[str] = (),
+        types: Mapping[str, Callable[[Any], Any]] | None = None,
+        name: str = "",
+        **handing_out: Any,
+    ) -> None:
+        data = DataFile(file, encoding)
+        kinds = Types(types)
+        source = JsonSource(data, lines, Values(fields, required), kinds)
+        self._declare(source, name or data.name, kinds, **handing_out)

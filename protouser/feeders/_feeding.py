@@ -1,0 +1,242 @@
+"""The feeders of one environment: their desks, the end of the test, and what became of the rows."""
+
+from __future__ import annotations
+
+from locust import User
+from locust.env import Environment
+from locust.runners import STATE_RUNNING, MasterRunner, WorkerRunner
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, Self
+from weakref import WeakSet
+
+import gevent
+
+from protouser._errors import ConfigurationError
+from protouser._session import Session
+from protouser.feeders._desk import Desk
+from protouser.feeders._stock import Stock
+from protouser.feeders._table import log_table
+from protouser.feeders._tally import Tally
+
+if TYPE_CHECKING:
+    from protouser.feeders._feeder import Feeder
+
+__all__ = ["Feeding"]
+
+logger = logging.getLogger(__name__)
+
+_ATTRIBUTE: Final = "_protouser_feeding"
+_FIELD: Final = "protouser-feed"
+_LEFT: Final = "protouser-feed-left"
+_END: Final = "protouser-feed-end"
+
+_declared: WeakSet[Feeder] = WeakSet()
+
+
+class Feeding:
+    """Knows which desk is whose, and ends the test when feeders have stopped every user."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.session = Session.of(environment)
+        self._desks: dict[Feeder, Desk] = {}
+        self._tallies: dict[str, dict[str, Tally]] = {}  # by worker, by feeder
+        self._told: set[str] = set()
+        self._stopped_somebody = False
+        self._registered = False
+        self._listen()
+
+    @classmethod
+    def of(cls, environment: Environment) -> Self:
+        """The one of an environment, made on first use."""
+        feeding: Self | None = getattr(environment, _ATTRIBUTE, None)
+        if feeding is None:
+            feeding = cls(environment)
+            setattr(environment, _ATTRIBUTE, feeding)
+        return feeding
+
+    @staticmethod
+    def declare(feeder: Feeder) -> None:
+        """Have a feeder checked before the load starts."""
+        _declared.add(feeder)
+
+    def check(self) -> None:
+        """Look at the data of every feeder that this process will read, before the load starts.
+
+        Raises:
+            ConfigurationError: data that cannot be used, or two feeders with one name.
+        """
+        names: set[str] = set()
+        for feeder in sorted(_declared, key=lambda feeder: feeder.name):
+            if feeder.share == "test" and feeder.name in names:
+                _refuse_twice(feeder)
+            if feeder.share == "test":
+                names.add(feeder.name)
+            if self._reads(feeder):
+                feeder.prepare()
+
+    def desk(self, feeder: Feeder) -> Desk:
+        """Where users of this environment get rows of a feeder."""
+        desk = self._desks.get(feeder)
+        if desk is None:
+            if feeder.share == "test" and any(
+                other.name == feeder.name and other.share == "test" for other in self._desks
+            ):
+                _refuse_twice(feeder)
+            desk = self._desks[feeder] = Desk(feeder, self)
+        return desk
+
+    def has(self, desk: Desk) -> bool:
+        """False for a desk of an earlier test."""
+        return self._desks.get(desk.feeder) is desk
+
+    def stock(self, feeder: Feeder, scope: str) -> Stock:
+        """Rows for one group of users."""
+        return feeder.local_stock(scope)
+
+    def note(self, user: User) -> None:
+        """Have the desks know when this user is gone."""
+        if getattr(user, _ATTRIBUTE, None) is not self:
+            setattr(user, _ATTRIBUTE, self)
+            if user.greenlet is not None:
+                user.greenlet.link(lambda _: self._user_left(user))
+
+    def at_end(self, feeder: Feeder, user: User) -> None:
+        """A user came to the end of the data."""
+        self._stopped_somebody = True
+        what = "the test stops" if feeder.at_end == "stop_test" else "users who ask for one stop"
+        text = f"feeder {feeder.name!r} has no more rows: {what}"
+        if text not in self._told:
+            self._told.add(text)
+            logger.info("%s", text)
+        if feeder.at_end == "stop_test":
+            self._end_test(0)
+
+    def end_for_broken(self, error: ConfigurationError) -> None:
+        """Rows cannot be read any further, so the test ends with an error."""
+        logger.error("%s", error)
+        self._end_test(1)
+
+    def _listen(self) -> None:
+        events = self.environment.events
+        events.test_start.add_listener(self._start)
+        events.test_stop.add_listener(self._stop)
+        events.spawning_complete.add_listener(self._look_later)
+        events.report_to_master.add_listener(self._report)
+        events.worker_report.add_listener(self._take_report)
+        if not isinstance(self.environment.runner, WorkerRunner):
+            events.quit.add_listener(lambda exit_code, **_: log_table(self.tallies()))
+        self._register()
+
+    def _register(self) -> None:
+        runner = self.environment.runner
+        if runner is None or self._registered:
+            return
+        self._registered = True
+        if isinstance(runner, MasterRunner):
+            runner.register_message(_LEFT, self._worker_has_nobody)
+            runner.register_message(_END, self._worker_asks_for_the_end)
+
+    def _reads(self, feeder: Feeder) -> bool:
+        runner = self.environment.runner
+        if isinstance(runner, MasterRunner):
+            return feeder.share == "test"
+        return not isinstance(runner, WorkerRunner) or feeder.share != "test"
+
+    def _start(self, environment: Environment, **_event: Any) -> None:
+        self._register()
+        self._close()
+        self._desks.clear()
+        self._tallies.clear()
+        self._told.clear()
+        self._stopped_somebody = False
+
+    def _stop(self, environment: Environment, **_event: Any) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        for desk in self._desks.values():
+            desk.close()
+
+    def tallies(self) -> dict[str, Tally]:
+        """What became of the rows of each feeder, here and on all workers."""
+        whole: dict[str, Tally] = {}
+        for name, tally in self._own_tallies():
+            whole.setdefault(name, Tally()).add(tally)
+        for tallies in self._tallies.values():
+            for name, tally in tallies.items():
+                whole.setdefault(name, Tally()).add(tally)
+        return whole
+
+    def _own_tallies(self) -> list[tuple[str, Tally]]:
+        return [(feeder.name, desk.tally) for feeder, desk in self._desks.items()]
+
+    def _report(self, client_id: str, data: dict[str, Any], **_event: Any) -> None:
+        data[_FIELD] = {name: tally.to_wire() for name, tally in self._own_tallies()}
+
+    def _take_report(self, client_id: str, data: dict[str, Any], **_event: Any) -> None:
+        if _FIELD in data:
+            found = data[_FIELD].items()
+            self._tallies[client_id] = {name: Tally(**counts) for name, counts in found}
+        self._look()
+
+    def _user_left(self, user: User) -> None:
+        for desk in list(self._desks.values()):
+            desk.user_left(user)
+        self._look()
+
+    def _look_later(self, **_event: Any) -> None:
+        gevent.spawn(self._look)  # the runner's own listener may come after this one
+
+    def _look(self) -> None:
+        """End the test when feeders have stopped somebody and nobody is left."""
+        runner = self.environment.runner
+        if not self._stopped_somebody or runner is None or runner.user_count:
+            return
+        if isinstance(runner, WorkerRunner):
+            runner.send_message(_LEFT, runner.user_classes_count)
+        elif runner.state == STATE_RUNNING and runner.target_user_count:
+            spawning = isinstance(runner, MasterRunner) and runner.clients.spawning
+            if not spawning:
+                self._end_test(0)
+
+    def _worker_has_nobody(self, environment: Environment, msg: Any, **_event: Any) -> None:
+        runner = self.environment.runner
+        if isinstance(runner, MasterRunner) and msg.node_id in runner.clients:
+            runner.clients[msg.node_id].user_classes_count = msg.data
+        self._stopped_somebody = True
+        self._look()
+
+    def _worker_asks_for_the_end(self, environment: Environment, msg: Any, **_event: Any) -> None:
+        self._end_test(msg.data["exit_code"])
+
+    def _end_test(self, exit_code: int) -> None:
+        """End it, with this exit code unless it is 0; safe to call again."""
+        runner = self.environment.runner
+        if isinstance(runner, WorkerRunner):
+            runner.send_message(_END, {"exit_code": exit_code})
+            return
+        if exit_code and self.environment.process_exit_code is None:
+            self.environment.process_exit_code = exit_code
+        if runner is not None and "ending" not in self._told:
+            self._told.add("ending")
+            gevent.spawn(self._quit)
+
+    def _quit(self) -> None:
+        runner = self.environment.runner
+        options = self.environment.parsed_options
+        assert runner is not None
+        if options is None or runner.state in ("stopping", "stopped", "cleanup"):
+            return  # a program that runs Locust ends its test itself
+        if options.headless:
+            runner.quit()
+        else:
+            runner.stop()
+
+
+def _refuse_twice(feeder: Feeder) -> None:
+    raise ConfigurationError(
+        f"there are two feeders with the name {feeder.name!r}; declare one in the module or on a"
+        " class, where it is made once, or tell them apart by name="
+    )

@@ -1,0 +1,47 @@
+"""What became of the rows, as a table at the end of the run."""
+
+from __future__ import annotations
+
+from locust.stats import console_logger
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from protouser.feeders._tally import Tally
+
+__all__ = ["log_table", "table"]
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS: Final = ("handed out", "given back", "lost", "duplicates", "wraps", "waited")
+_FEW: Final = 100
+_MANY_WAITED: Final = 0.01
+
+
+def log_table(tallies: Mapping[str, Tally]) -> None:
+    """Write the table where Locust writes its own, and warn of users that waited for data."""
+    if not tallies:
+        return
+    for line in table(tallies).splitlines():
+        console_logger.info(line)
+    for name, tally in sorted(tallies.items()):
+        if tally.handed_out >= _FEW and tally.waited > _MANY_WAITED * tally.handed_out:
+            logger.warning(
+                "feeder %r: %.1f %% of its rows had to be waited for, so the load was lower than"
+                " it was meant to be; the row 'feeder' in the table above has the times",
+                name,
+                100 * tally.waited / tally.handed_out,
+            )
+
+
+def table(tallies: Mapping[str, Tally]) -> str:
+    """One line for each feeder."""
+    width = max(len("Feeder"), *(len(name) for name in tallies))
+    head = "  ".join([f"{'Feeder':<{width}}", *_COLUMNS])
+    lines = [head, "-" * len(head)]
+    for name, tally in sorted(tallies.items()):
+        counts = tally.to_wire().values()
+        cells = [f"{n:>{len(title)},}" for title, n in zip(_COLUMNS, counts, strict=True)]
+        lines.append("  ".join([f"{name:<{width}}", *cells]))
+    return "\n".join([*lines, ""])

@@ -1,0 +1,332 @@
+"""Feeders in users of one process: who gets which row, and what comes at the end."""
+
+from __future__ import annotations
+
+from locust import TaskSet, User, constant, task
+
+import io
+from collections import Counter
+
+import gevent
+import pytest
+
+from protouser import ConfigurationError, CsvFeeder, Feeder, FeederExhausted, ProtocolUser
+from protouser.testing import load
+
+COUNT = 250
+
+
+def numbers(**options):
+    text = "n\n" + "".join(f"{n}\n" for n in range(options.pop("count", COUNT)))
+    return CsvFeeder(io.StringIO(text), name="numbers", types={"n": int}, **options)
+
+
+def taker(feeder, kind=ProtocolUser):
+    """A user class that takes rows until it is stopped, and where they are noted by user."""
+    seen = {}
+
+    class Taker(kind):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            row = next(feeder)
+            seen.setdefault(id(self), []).append(row.n)
+            gevent.sleep(0)
+
+    return Taker, seen
+
+
+@pytest.mark.parametrize("kind", [User, ProtocolUser])
+@pytest.mark.parametrize("order", ["queue", "shuffle"])
+def test_each_row_goes_to_one_user_and_then_all_users_stop(order, kind):
+    User, seen = taker(numbers(order=order), kind)
+    result = load(User, users=4, seconds=20)
+    assert sorted(n for rows in seen.values() for n in rows) == list(range(COUNT))
+    assert len(seen) == 4
+    assert not result.errors
+    assert result.seconds < 15
+
+
+def test_every_user_has_all_rows_if_they_are_shared_by_nobody():
+    User, seen = taker(numbers(share="user"))
+    load(User, users=3, seconds=20)
+    assert [*seen.values()] == [[*range(COUNT)]] * 3
+
+
+def test_users_that_shuffle_for_themselves_do_it_differently():
+    User, seen = taker(numbers(share="user", order="shuffle", seed=1))
+    load(User, users=2, seconds=20)
+    one, two = seen.values()
+    assert sorted(one) == sorted(two) == [*range(COUNT)]
+    assert one != two
+
+
+def test_every_class_has_all_rows():
+    feeder = numbers(share="class")
+    (One, first), (Two, second) = taker(feeder), taker(feeder)
+    load(type("One", (One,), {}), type("Two", (Two,), {}), users=4, seconds=20)
+    for seen in (first, second):
+        assert sorted(n for rows in seen.values() for n in rows) == [*range(COUNT)]
+
+
+def test_a_sticky_row_stays_with_its_user():
+    feeder = numbers(sticky=True)
+    User, seen = taker(feeder)
+    load(User, users=3, seconds=0.3)
+    assert sorted(rows[0] for rows in seen.values()) == [0, 1, 2]
+    assert all(len(set(rows)) == 1 for rows in seen.values())
+
+
+def test_a_sticky_row_goes_to_the_next_user_when_its_own_stops():
+    feeder = numbers(sticky=True, count=1, at_end="wait")
+    lives = []
+
+    class Short(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def live(self):
+            lives.append((id(self), next(feeder).n))
+            self.stop()
+
+    result = load(Short, users=3, seconds=20)
+    assert [n for _, n in lives] == [0, 0, 0]
+    assert len({user for user, _ in lives}) == 3
+    waits = result.figures.timed["feeder", "numbers", "wait", "success"]
+    assert waits.count == 2
+
+
+@pytest.mark.parametrize("options", [{"at_end": "recycle"}, {"order": "circular"}])
+def test_data_begin_anew_only_if_told_to(options):
+    feeder = numbers(count=3, **options)
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        def on_start(self):
+            self.rows = [next(feeder).n for _ in range(7)]
+            seen.append(self.rows)
+            self.environment.runner.quit()
+
+        @task
+        def nothing(self):
+            gevent.sleep(1)
+
+    seen = []
+    load(Taker, users=1, seconds=0.2)
+    assert seen == [[0, 1, 2, 0, 1, 2, 0]]
+
+
+def test_a_shuffle_that_begins_anew_has_another_order():
+    feeder = numbers(order="shuffle", at_end="recycle", seed=5)
+    first, second = ([next(feeder).n for _ in range(COUNT)] for _ in range(2))
+    assert sorted(first) == sorted(second) == [*range(COUNT)]
+    assert first != second
+    again = numbers(order="shuffle", at_end="recycle", seed=5)
+    assert [next(again).n for _ in range(COUNT)] == first
+
+
+def test_the_end_can_be_an_error():
+    feeder = numbers(count=2, at_end="raise")
+    caught = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            try:
+                next(feeder)
+            except FeederExhausted as error:
+                caught.append(str(error))
+                self.stop()
+
+    load(Taker, users=1, seconds=20)
+    assert caught == ["feeder 'numbers' has no more rows"]
+
+
+def test_a_user_is_found_from_what_it_spawned_and_from_nested_tasks():
+    feeder = numbers(share="user")
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        def take(self):
+            seen.append(next(feeder).n)
+            gevent.spawn(lambda: seen.append(next(feeder).n)).join()
+
+        @task
+        class Nested(TaskSet):
+            @task
+            def run_it(self):
+                self.user.spawn(self.user.take).join()
+                seen.append(next(feeder).n)
+                self.user.stop()
+
+    load(Taker, users=1, seconds=20)
+    assert seen == [0, 1, 2]
+
+
+def test_several_rows_at_once_or_none():
+    feeder = numbers(count=5)
+    assert [row.n for row in feeder.take(2)] == [0, 1]
+    assert feeder.peek().n == 2
+    with pytest.raises(StopIteration):
+        feeder.take(4)
+    assert [row.n for row in feeder.take(3)] == [2, 3, 4]
+    assert feeder.peek() is None
+    assert list(feeder) == []
+
+
+def test_feeders_go_together_with_zip_and_rows_through_transform():
+    feeder = numbers(transform=lambda row: row.n * 10)
+    letters = Feeder(["a", "b"], fields=["letter"])
+    assert [(n, row.letter) for n, row in zip(feeder, letters, strict=False)] == [
+        (0, "a"),
+        (10, "b"),
+    ]
+
+
+def test_zipped_feeders_serve_users():
+    pairs = zip(numbers(count=9), numbers(count=9, share="worker"), strict=True)
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            one, two = next(pairs)
+            seen.append((one.n, two.n))
+
+    load(Taker, users=3, seconds=20)
+    assert seen == [(n, n) for n in range(9)]
+
+
+def test_waiting_for_rows_ends_with_the_test_and_reads_one_row_at_a_time():
+    asked = Counter()
+
+    def slow():
+        for n in range(3):
+            asked["rows"] += 1
+            gevent.sleep(0.01)
+            yield n
+
+    feeder = Feeder(slow, at_end="wait")
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            seen.append(next(feeder).value)
+
+    load(Taker, users=3, seconds=0.5, stop_timeout=30)
+    assert sorted(seen) == [0, 1, 2]
+    assert asked["rows"] == 3
+
+
+def test_two_feeders_of_one_name_are_refused():
+    one, two = numbers(), numbers()
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            next(one)
+            next(two)
+
+    result = load(Taker, users=1, seconds=0.2)
+    assert {type(error) for error in result.errors} == {ConfigurationError}
+    assert "two feeders with the name 'numbers'" in str(result.errors[0])
+
+
+def test_rows_are_not_taken_in_native_threads():
+    feeder = numbers()
+    pool = gevent.get_hub().threadpool
+    with pytest.raises(ConfigurationError, match="not in a native thread"):
+        pool.apply(next, (feeder,))
+
+
+def test_a_test_that_is_started_again_reads_the_data_again(make_locust_env):
+    feeder = numbers(count=20)
+    User, seen = taker(feeder)
+    environment = make_locust_env(user_classes=[User])
+    runner = environment.create_local_runner()
+    for times in (1, 2):
+        runner.start(2, spawn_rate=10)
+        with gevent.Timeout(20):
+            while sum(map(len, seen.values())) < 20 * times or runner.user_count:
+                gevent.sleep(0.01)
+        runner.stop()
+    assert Counter(n for rows in seen.values() for n in rows) == dict.fromkeys(range(20), 2)
+
+
+LOCUSTFILE = """
+    from locust import constant, task
+    from protouser import CsvFeeder, ProtocolUser
+
+    rows = CsvFeeder("data.csv", {options})
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            row = next(rows)
+            with self.measure("take"):
+                pass
+            print("got", row.n, flush=True)
+"""
+
+
+def test_a_headless_run_ends_when_the_data_have_ended_and_shows_a_table(run_locust, tmp_path):
+    (tmp_path / "data.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(300)))
+    run = run_locust(LOCUSTFILE.format(options=""), "-u", "3", "-r", "3")
+    assert run.exit_code == 0, run.stderr
+    assert sorted(int(line[4:]) for line in run.stdout.splitlines() if line[:4] == "got ") == [
+        *range(300)
+    ]
+    assert "feeder 'data.csv' has no more rows: users who ask for one stop" in run.stderr
+    table = [line.split() for line in run.stderr.splitlines() if line.startswith("data.csv ")]
+    assert table == [["data.csv", "300", "0", "0", "0", "0", "0"]]
+
+
+def test_a_run_with_broken_data_does_not_begin(run_locust, tmp_path):
+    (tmp_path / "data.csv").write_text("n,m\n1,2\n3\n")
+    run = run_locust(LOCUSTFILE.format(options=""))
+    assert run.exit_code == 1
+    assert run.stderr.splitlines()[-1] == (
+        "protouser: data.csv, line 3, column 'm': the row has 1 of 2 values"
+    )
+
+
+def test_data_that_break_in_use_end_the_test_with_an_error(run_locust, tmp_path):
+    (tmp_path / "data.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(3000)))
+    breaking = LOCUSTFILE.replace("print(", "open('data.csv', 'w').close(); print(")
+    run = run_locust(breaking.format(options=""), "-u", "3", "-r", "3")
+    assert run.exit_code == 1
+    assert run.stderr.count("data.csv: the file was truncated while it was in use") == 1
+    assert "Traceback" not in run.stderr
+
+
+def test_the_end_of_the_data_can_end_the_test(run_locust, tmp_path):
+    (tmp_path / "data.csv").write_text("n\n1\n2\n")
+    text = (
+        LOCUSTFILE
+        + """
+    class Idle(ProtocolUser):
+        wait_time = constant(1)
+
+        @task
+        def idle(self):
+            pass
+"""
+    )
+    run = run_locust(text.format(options="at_end='stop_test'"), "-u", "2", "-r", "2")
+    assert run.exit_code == 0, run.stderr
+    assert "feeder 'data.csv' has no more rows: the test stops" in run.stderr
