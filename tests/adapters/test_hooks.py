@@ -1,0 +1,274 @@
+"""Every hook on every adapter: called once, in order, may change and veto, outside the time."""
+
+from __future__ import annotations
+
+from locust import task
+from locust.exception import StopUser
+
+import runpy
+from pathlib import Path
+
+import gevent
+import pytest
+
+from protouser import (
+    CallSkipped,
+    ProtocolUser,
+    after_call,
+    after_connect,
+    before_call,
+    before_connect,
+    contains,
+    on_disconnect,
+    on_failure,
+    on_message,
+)
+from protouser.testing import ScriptedServer, load
+
+HERE = Path(__file__).parent
+SECONDS = 10
+KINDS = ["timed", "tcp", "udp", "ws", "mqtt", "unary", "server stream", "client stream", "both"]
+
+
+def of(folder, name):
+    return runpy.run_path(str(HERE / folder))[name]
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """The URL of a real server for each protocol, each in a process of its own."""
+    tcp, udp = ScriptedServer().start(), of("socket/udp_server.py", "DatagramServer")()
+    udp.__enter__()
+    ws, grpc = of("websocket/conftest.py", "Server")(), of("grpc/conftest.py", "Greeter")()
+    mqtt = of("mqtt/conftest.py", "Scripted")()
+    mqtt.__enter__()
+    yield {"tcp": tcp.url, "udp": udp.url, "ws": ws.url(), "grpc": grpc.url, "mqtt": mqtt.url}
+    tcp.__exit__(None, None, None)
+    udp.__exit__(None, None, None)
+    mqtt.__exit__(None, None, None)
+    ws.end()
+    grpc.end()
+
+
+def double(number):
+    return 2 * number
+
+
+#: By kind: the protocol, a call under the row "it", what a hook changes, and what then comes back.
+CALLS = {
+    "timed": (
+        "",
+        lambda user: user.timed(double, names="it")(1),
+        lambda request: setattr(request, "args", (21,)),
+        42,
+    ),
+    "tcp": (
+        "tcp",
+        lambda user: user.client.request("a", name="it"),
+        lambda request: setattr(request, "payload", "b"),
+        b"b",
+    ),
+    "udp": (
+        "udp",
+        lambda user: user.client.request("a", name="it"),
+        lambda request: setattr(request, "payload", "b"),
+        b"b",
+    ),
+    "ws": (
+        "ws",
+        lambda user: user.client.request("a", name="it"),
+        lambda request: setattr(request, "payload", "b"),
+        "b",
+    ),
+    "mqtt": (
+        "mqtt",
+        lambda user: user.client.publish("t/a", "a", name="it"),
+        lambda request: setattr(request, "qos", 1),
+        "Success",
+    ),
+    "unary": (
+        "grpc",
+        lambda user: user.client.call("test.Greeter/SayHello", {"name": "a"}, name="it").message,
+        lambda request: setattr(request, "payload", {"name": "b"}),
+        "Hello, b",
+    ),
+    "server stream": (
+        "grpc",
+        lambda user: [
+            one.number for one in user.client.call("test.Greeter/Count", {"to": 1}, name="it")
+        ],
+        lambda request: setattr(request, "payload", {"to": 3}),
+        [1, 2, 3],
+    ),
+    "client stream": (
+        "grpc",
+        lambda user: user.client.call("test.Greeter/Sum", [{"number": 1}], name="it").total,
+        lambda request: setattr(request, "payload", [{"number": 2}, {"number": 3}]),
+        5,
+    ),
+    "both": (
+        "grpc",
+        lambda user: [
+            one.text for one in user.client.call("test.Greeter/Talk", [{"text": "a"}], name="it")
+        ],
+        lambda request: setattr(request, "payload", [{"text": "b"}]),
+        ["b"],
+    ),
+}
+
+
+def run(servers, kind, hooks, body=None):
+    protocol, call, *_ = CALLS[kind]
+    got = []
+
+    @task
+    def act(self):
+        try:
+            got.append((body or call)(self))
+        except CallSkipped:
+            got.append("skipped")
+        raise StopUser
+
+    members = {"host": servers.get(protocol), "act": act, **hooks}
+    results = load(type("Person", (ProtocolUser,), members), users=1, seconds=SECONDS)
+    return results, got
+
+
+def row_of(results, kind):
+    return results[CALLS[kind][0] or "Person", "it"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hooks_run_once_in_order_and_may_change_the_request(servers, kind):
+    said = []
+
+    @before_call("it", protocol=CALLS[kind][0])
+    def first(self, call):
+        said.append("first")
+        CALLS[kind][2](call.request)
+
+    @before_call("i*")
+    def second(self, call):
+        said.append("second")
+
+    @after_call
+    def third(self, call):
+        said.append((call.outcome, call.reason))
+
+    hooks = {
+        "a": first,
+        "b": second,
+        "c": third,
+        "d": before_call("other")(lambda self, call: said.append("other")),
+    }
+    results, got = run(servers, kind, hooks)
+    assert results.errors == []
+    assert got == [CALLS[kind][3]]
+    assert said == ["first", "second", ("success", None)]
+    assert row_of(results, kind).successes == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_veto_is_counted_and_nothing_is_sent(servers, kind):
+    hooks = {"veto": before_call("it")(lambda self, call: call.skip("not today"))}
+    results, got = run(servers, kind, hooks)
+    assert got == [None if kind == "timed" else "skipped"]
+    assert row_of(results, kind).skipped == 1
+    assert [report.name for report in results.reports if report.name == "it"] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_after_hook_turns_the_result_and_a_failure_is_told_of(servers, kind):
+    told = []
+
+    @on_failure(protocol=CALLS[kind][0])
+    def tell(self, call):
+        told.append(str(call.reason))
+        call.success()  # too late
+
+    hooks = {"turn": after_call("it")(lambda self, call: call.failure("no")), "tell": tell}
+    results, _ = run(servers, kind, hooks)
+    assert told == ["no"]
+    assert row_of(results, kind).failures == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_time_of_hooks_is_a_series_of_its_own(servers, kind):
+    hooks = {
+        "slow": before_call("it")(lambda self, call: gevent.sleep(0.1)),
+        "slower": after_call("it")(lambda self, call: gevent.sleep(0.1)),
+    }
+    results, _ = run(servers, kind, hooks)
+    row = row_of(results, kind)
+    assert row.percentile(1.0, series="hooks") >= 0.199
+    if kind != "mqtt":  # without the hook it is one-way, and has no time
+        assert row.percentile(1.0) < row.percentile(1.0, series="hooks") - 0.1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "timed"])
+def test_connecting_has_hooks_of_its_own(servers, kind):
+    said = []
+    hooks = {
+        "before": before_connect(lambda self, call: said.append(("before", call.outcome))),
+        "after": after_connect(lambda self, call: said.append(("after", call.outcome))),
+        "any": before_call(lambda self, call: said.append(call.name)),
+    }
+    run(servers, kind, hooks)
+    assert said == [("before", None), ("after", "success"), "it"]
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp", "ws"])
+def test_messages_are_seen_without_taking_them_or_taken_by_a_pattern(servers, kind):
+    seen, taken = [], []
+
+    @on_message
+    def look(self, message):
+        seen.append(message)
+
+    @on_message(contains("news"))
+    def take(self, message):
+        taken.append(message)
+
+    def body(user):
+        user.client.send("news")
+        answer = user.client.request("a")
+        with gevent.Timeout(SECONDS):
+            while len(seen) < 2 or not taken:
+                gevent.sleep(0.005)
+        return answer
+
+    results, (answer,) = run(servers, kind, {"look": look, "take": take}, body)
+    a, news = ("a", "news") if kind == "ws" else (b"a", b"news")
+    assert (answer, seen, taken) == (a, [news, a], [news])
+    assert results[kind, "message"].one_way == 1
+
+
+def test_the_end_of_a_connection_is_told_unless_the_user_brought_it_about(servers):
+    told = []
+
+    def body(user):
+        user.client.send("close")
+        with gevent.Timeout(SECONDS):
+            while not told:
+                gevent.sleep(0.005)
+        user.client.request("a")  # connects anew, and is closed by the end of the user
+
+    @on_disconnect
+    def tell(self, client, error):
+        told.append((client is self.client, str(error).endswith("closed the connection")))
+
+    run(servers, "tcp", {"tell": tell}, body)
+    assert told == [(True, True)]
+
+
+def test_headers_of_a_handshake_can_be_changed(servers):
+    @before_connect
+    def sign(self, call):
+        call.request.headers.append(("X-Token", "abc"))
+
+    def body(user):
+        return user.client.receive()
+
+    servers = {"ws": servers["ws"] + "headers"}
+    _, (told,) = run(servers, "ws", {"sign": sign}, body)
+    assert '["X-Token", "abc"]' in told

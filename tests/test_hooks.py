@@ -1,0 +1,146 @@
+"""Hooks of modules and mix-ins: whom they are for, in which order, and what they cannot disturb."""
+
+from __future__ import annotations
+
+from locust import task
+from locust.exception import StopUser
+
+import pytest
+
+from protouser import ConfigurationError, ProtocolUser, after_call, before_call, on_failure
+from protouser._hooks import Hook, hooks_of_test
+from protouser.testing import load
+
+SAID = []
+
+
+@before_call("of the module*")
+def of_the_module(call):
+    SAID.append(("module", call.user.word))
+
+
+class MixIn:
+    """No user by itself."""
+
+    word = "mixed in"
+
+    @before_call("of the module*")
+    def of_the_mixin(self, call):
+        SAID.append(("mix-in", self.word))
+
+
+def user(call, *bases, **members):
+    @task
+    def act(self):
+        call(self)
+        raise StopUser
+
+    return type("Person", (*bases, ProtocolUser), {"act": act, **members})
+
+
+def measured(name):
+    def call(person):
+        with person.measure(name):
+            pass
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def nothing_said():
+    SAID.clear()
+
+
+def test_hooks_of_the_test_come_first_then_bases_then_the_class():
+    own = before_call(protocol="Per*")(lambda self, call: SAID.append(("class", self.word)))
+    load(user(measured("of the module"), MixIn, own=own), users=1, seconds=5)
+    assert SAID == [("module", "mixed in"), ("mix-in", "mixed in"), ("class", "mixed in")]
+
+
+def test_a_hook_of_another_protocol_or_name_is_left_out():
+    own = before_call("*", protocol="grpc")(lambda self, call: SAID.append("grpc"))
+    load(user(measured("else"), MixIn, own=own), users=1, seconds=5)
+    assert SAID == []
+
+
+def test_hooks_of_one_module_are_not_those_of_another_test():
+    stranger = user(measured("of the module"), word="none")
+    stranger.__module__ = ProtocolUser.__module__
+    load(stranger, users=1, seconds=5)
+    assert SAID == []
+
+
+def test_a_second_import_does_not_double_hooks(tmp_path):
+    file = tmp_path / "imported_twice.py"
+    text = "from protouser import before_call\n@before_call('a')\ndef _(call): ...\n"
+    code = text + "@before_call('b')\ndef _(call): ...\n"
+    for _ in range(2):
+        exec(compile(code, str(file), "exec"), {"__name__": "imported_twice"})
+    found = [hook for hook in hooks_of_test() if hook.function.__module__ == "imported_twice"]
+    assert [hook.uses[0].pattern for hook in found] == ["a", "b"]
+    for hook in found:
+        hook.remove()
+    assert not set(found) & set(hooks_of_test())
+
+
+def test_a_hook_stays_a_method_that_can_be_called_and_overridden():
+    assert isinstance(MixIn.of_the_mixin, Hook)
+
+    class Quiet(MixIn):
+        def of_the_mixin(self, call):
+            super().of_the_mixin(call)
+            SAID.append("overridden, and no hook any more")
+
+    Quiet().of_the_mixin(None)
+    assert SAID == [("mix-in", "mixed in"), "overridden, and no hook any more"]
+    SAID.clear()
+    load(user(measured("of the module"), Quiet), users=1, seconds=5)
+    assert SAID == [("module", "mixed in")]
+
+
+def test_one_function_may_have_several_moments():
+    @before_call("once")
+    @after_call("once")
+    def both(self, call):
+        SAID.append(call.outcome)
+
+    load(user(measured("once"), both=both), users=1, seconds=5)
+    assert SAID == [None, "success"]
+
+
+def test_what_is_no_function_is_refused():
+    for decorator in (before_call, after_call, on_failure):
+        with pytest.raises(ConfigurationError, match="a hook selects calls by a glob, not by 7"):
+            decorator(7)
+    with pytest.raises(ConfigurationError, match="a hook is a function"):
+        before_call("x")(len)
+
+
+def test_the_locust_command_runs_the_hooks_of_all_modules(run_locust, tmp_path):
+    (tmp_path / "common.py").write_text(
+        "from protouser import before_call\n"
+        "def install():\n"
+        "    @before_call('make')\n"
+        "    def rename(call):\n"
+        "        call.name = 'renamed'\n"
+    )
+    run = run_locust(
+        """
+        from locust import task
+        from locust.exception import StopUser
+        from protouser import ProtocolUser
+        __import__("common").install()
+
+        class Maker(ProtocolUser):
+            @task
+            def make(self):
+                with self.measure("make"):
+                    pass
+                self.environment.runner.quit()
+        """,
+        "-u",
+        "1",
+        "-t",
+        "5s",
+    )
+    assert run.row("Maker", "renamed")["num_requests"] >= 1, run
