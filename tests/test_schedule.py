@@ -299,6 +299,20 @@ def test_a_run_by_another_rate_after_the_first_begins_anew(locust_env):
         assert [each["started"] for each in schedules(figures)] == [30]
 
 
+def test_users_that_come_and_go_change_no_slot(locust_env):
+    locust_env.user_classes = [buyer(("0/s", "200/s", 0.2), ("200/s", 0.9), seed=3)]
+    locust_env.stop_timeout = 5
+    runner = locust_env.create_local_runner()
+    for users in (4, 12, 2):
+        runner.start(users, spawn_rate=12)
+        gevent.sleep(0.3)
+    with gevent.Timeout(20):
+        while runner.state != "stopped":
+            gevent.sleep(0.02)
+    (schedule,) = schedules(locust_env._protouser_session.results())
+    assert schedule["planned"] == schedule["started"] == 200
+
+
 def test_iterations_are_the_limit_of_all_users_together():
     class Buyer(ProtocolUser):
         protocol = "shop"
