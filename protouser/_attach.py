@@ -26,7 +26,7 @@ from protouser._limits import check_limits
 from protouser._options import Option, add_options, option
 from protouser._proxy import PROXY
 from protouser._proxy_setting import check_http_users
-from protouser._results import BASELINE, CSV, JSON, Baseline, ResultFiles
+from protouser._results import BASELINE, CSV, JSON, Baseline, ResultFiles, add_tabs
 from protouser._schedule import check_schedules, schedules
 from protouser._sections import Section
 from protouser._session import Session
@@ -93,6 +93,7 @@ def _listen(session: Session, environment: Environment) -> None:
 
 def _listen_where_results_are(session: Session, environment: Environment) -> None:
     events = environment.events
+    add_tabs(session, environment)
     session.sections.add(Section("schedules", "Schedules", lambda: schedules(session.results())))
     files, judge = ResultFiles(session), Judge(session, environment)
     events.test_start.add_listener(lambda environment, **_: judge.start())

@@ -34,6 +34,7 @@ THIRD_PARTY = {
     "": {"locust", "gevent", "greenlet"},
     "protouser.testing": {"pytest", "psutil"},
     "protouser.demo": {"rich"},
+    "protouser._results._web": {"flask"},  # Locust's web UI is a Flask application
     "protouser.monitor": {"prometheus_client", "psutil"},
     "protouser._http_proxy": {"geventhttpclient"},
     "protouser._extractors": {"jsonpath"},

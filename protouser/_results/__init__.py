@@ -6,6 +6,7 @@ from protouser._results._baseline import BASELINE, Baseline
 from protouser._results._comparison import compare, comparison_table, load_results
 from protouser._results._document import SCHEMA, document
 from protouser._results._files import CSV, JSON, ResultFiles, writable, write_file
+from protouser._results._web import add_tabs
 
 __all__ = [
     "BASELINE",
@@ -14,6 +15,7 @@ __all__ = [
     "SCHEMA",
     "Baseline",
     "ResultFiles",
+    "add_tabs",
     "compare",
     "comparison_table",
     "document",

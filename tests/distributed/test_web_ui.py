@@ -46,9 +46,13 @@ def test_a_test_is_started_and_stopped_twice(locusts, finish, eventually, proces
         if not processes:  # Locust itself leaves the workers' last seconds standing
             press(f"{url}/stats/reset")
             eventually(lambda: _requests(url) > 0, "requests after the reset")
+        eventually(lambda: "operation" in _latency(url), "the row of the tab")
+        assert get(f"{url}/protouser/results")["schema"] == 1
         press(f"{url}/stop")
         eventually(lambda: stats(url)["state"] == "stopped", "the stop")
         counted = _requests(url)
+    with urllib.request.urlopen(url, timeout=30) as page:
+        assert '"title": "Latency"' in page.read().decode()
     process.terminate()
     finish(process)
     assert locusts.results()["missing"] == []
@@ -66,3 +70,8 @@ def _ready(url, distributed):
 
 def _requests(url):
     return sum(row["num_requests"] for row in stats(url)["stats"] if row["name"] == "operation")
+
+
+def _latency(url):
+    tabs = {tab["key"]: tab["data"] for tab in stats(url)["extended_stats"]}
+    return [row["name"] for row in tabs["protouser-calls"]]
