@@ -19,7 +19,9 @@ from protouser import (
     Call,
     ConfigurationError,
     ConnectFailed,
+    ConnectionLost,
     Correlate,
+    MessageHandlers,
     MessageOptions,
     ProtocolClient,
     ProtouserError,
@@ -103,6 +105,7 @@ class GrpcClient(ProtocolClient):
         )
         self._schema: Schema | None = Schemas.given(given.get("schema"))
         self._messages = MessageOptions.of(self, given)
+        self.handlers = MessageHandlers(self)
         self._callers: dict[str, Any] = {}
         self._lease: Lease | None = None
         self._opening = BoundedSemaphore()
@@ -268,6 +271,9 @@ class GrpcClient(ProtocolClient):
         except BaseException as error:
             call.end(error)
             raise
+        if self.handlers:
+            # decoded once more, by those classes only that have such functions
+            opened.inbox.listener = lambda data, at: self.handlers.offer(method.decode(data), at)
         stream = GrpcStream(self, call, method, opened, terms.timeout)
         if asked.payload is not None:
             stream.start(asked.payload)
@@ -322,6 +328,7 @@ class GrpcClient(ProtocolClient):
             if holding is None:
                 self.reopen()
             elif (state := holding.channel.state()) in _BROKEN:
+                self.disconnected(ConnectionLost(f"the connection to {self.url} has ended"))
                 holding.retire()
                 self.reopen()
             elif state is not _READY:

@@ -243,6 +243,27 @@ def test_messages_are_seen_without_taking_them_or_taken_by_a_pattern(servers, ki
     assert results[kind, "message"].one_way == 1
 
 
+@pytest.mark.parametrize("method", ["Count", "Talk"])
+def test_messages_of_a_stream_are_seen(servers, method):
+    seen = []
+
+    @on_message(protocol="grpc")
+    def look(self, message):
+        seen.append(message)
+
+    def body(user):
+        asked = {"to": 50} if method == "Count" else [{"text": "a"}]
+        read = list(user.client.call(f"test.Greeter/{method}", asked))
+        with gevent.Timeout(SECONDS):
+            while len(seen) < len(read):
+                gevent.sleep(0.005)
+        return read
+
+    _, (read,) = run(servers, "unary", {"look": look}, body)
+    assert seen == read
+    assert len(seen) in (1, 50)
+
+
 def test_the_end_of_a_connection_is_told_unless_the_user_brought_it_about(servers):
     told = []
 
