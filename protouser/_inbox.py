@@ -421,11 +421,16 @@ class Expected(Generic[Message]):
         if not waited and timeout is not None and reader.at > since + timeout:
             self._inbox._leave(reader)
             raise CallTimeout(f"no {awaited} within {timeout:g} s")
+        reader.left = True  # it was read
         return reader.message, reader.at, waited
 
     def cancel(self) -> None:
-        """It is not wanted any more; if it has come it is kept for others."""
+        """It is not wanted any more; if it has come and was not read it is kept for others."""
         self._inbox._leave(self._reader)
+
+    def __del__(self) -> None:
+        # who asked and never waited must not take a message from others for good
+        self.cancel()
 
 
 def _reader(inbox: Inbox[Message], match: Match | None) -> Reader[Message]:

@@ -317,6 +317,25 @@ def test_a_reader_that_reads_again_from_within_the_delivery_gets_the_next_one():
     assert seen == [0, 1, 2]
 
 
+def test_who_asked_and_never_waited_takes_no_message_from_others():
+    inbox = Inbox()
+    asked = [inbox.expect(match=None, after=0.0) for _ in range(2)]
+    inbox.deliver("one", 1.0)
+    del asked
+    inbox.deliver("two", 2.0)
+    assert [inbox.get(0)[0], inbox.get(0)[0]] == ["one", "two"]
+
+
+def test_what_was_read_is_not_given_back():
+    inbox = Inbox()
+    asked = inbox.expect(match=None, after=0.0)
+    inbox.deliver("one", 1.0)
+    assert asked.wait(SOON, 0.0, "message")[0] == "one"
+    asked.cancel()
+    del asked
+    assert len(inbox) == 0
+
+
 STEPS = st.lists(
     st.sampled_from(["deliver", "deliver in hub", "read", "kill", "wait"]), max_size=40
 )

@@ -99,7 +99,9 @@ class World:
             expected = self.inbox.expect(match=MATCHES[which], after=now())
         except ConnectionLost:
             return
-        self.greenlets.append(gevent.spawn(self._wait, expected, which, SHORT if short else None))
+        waits = gevent.spawn(self._wait, expected, which, SHORT if short else None)
+        waits.rawlink(lambda _: expected.cancel())  # also when it was killed before it began
+        self.greenlets.append(waits)
 
     def until(self, short):
         self.greenlets.append(gevent.spawn(self._until, SHORT if short else None))
