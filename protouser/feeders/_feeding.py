@@ -12,9 +12,13 @@ from weakref import WeakSet
 
 import gevent
 
+from protouser._call import now
 from protouser._errors import ConfigurationError
 from protouser._session import Session
 from protouser.feeders._desk import Desk
+from protouser.feeders._lease_book import LeaseBook
+from protouser.feeders._lease_holder import LeaseHolder
+from protouser.feeders._leased_stock import LeasedStock
 from protouser.feeders._stock import Stock
 from protouser.feeders._table import log_table
 from protouser.feeders._tally import Tally
@@ -30,6 +34,9 @@ _ATTRIBUTE: Final = "_protouser_feeding"
 _FIELD: Final = "protouser-feed"
 _LEFT: Final = "protouser-feed-left"
 _END: Final = "protouser-feed-end"
+_ASK: Final = "protouser-feed-ask"
+_ROWS: Final = "protouser-feed-rows"
+_TICK: Final = 0.5
 
 _declared: WeakSet[Feeder] = WeakSet()
 
@@ -45,6 +52,11 @@ class Feeding:
         self._told: set[str] = set()
         self._stopped_somebody = False
         self._registered = False
+        self._epoch = 0
+        self._sequences: dict[str, int] = {}
+        self._leased: dict[str, LeasedStock] = {}
+        self._books: dict[str, tuple[Feeder, LeaseBook]] = {}
+        self._ticking: gevent.Greenlet[..., Any] | None = None
         self._listen()
 
     @classmethod
@@ -93,7 +105,17 @@ class Feeding:
 
     def stock(self, feeder: Feeder, scope: str) -> Stock:
         """Rows for one group of users."""
-        return feeder.local_stock(scope)
+        runner = self.environment.runner
+        if feeder.share != "test" or not isinstance(runner, WorkerRunner):
+            return feeder.local_stock(scope)
+
+        def send(question: dict[str, Any]) -> None:
+            self._sequences[feeder.name] = question["seq"]
+            runner.send_message(_ASK, {"feeder": feeder.name, **question})
+
+        holder = LeaseHolder(self._sequences.get(feeder.name, 0), not feeder.sticky)
+        stock = self._leased[feeder.name] = LeasedStock(holder, send)
+        return stock
 
     def note(self, user: User) -> None:
         """Have the desks know when this user is gone."""
@@ -137,6 +159,9 @@ class Feeding:
         if isinstance(runner, MasterRunner):
             runner.register_message(_LEFT, self._worker_has_nobody)
             runner.register_message(_END, self._worker_asks_for_the_end)
+            runner.register_message(_ASK, self._lease)
+        elif isinstance(runner, WorkerRunner):
+            runner.register_message(_ROWS, self._take_rows)
 
     def _reads(self, feeder: Feeder) -> bool:
         runner = self.environment.runner
@@ -151,6 +176,54 @@ class Feeding:
         self._tallies.clear()
         self._told.clear()
         self._stopped_somebody = False
+        self._epoch += 1
+        self._books.clear()
+        if self._ticking is None and isinstance(environment.runner, (MasterRunner, WorkerRunner)):
+            self._ticking = gevent.spawn(self._tick)
+
+    def _tick(self) -> None:
+        while True:
+            gevent.sleep(_TICK)
+            for stock in list(self._leased.values()):
+                stock.keep_up(0)
+            for _, book in list(self._books.values()):
+                book.tick(now())
+
+    def _lease(self, environment: Environment, msg: Any, **_event: Any) -> None:
+        """A worker asks for rows, or tells what it used and gives back."""
+        name, runner = msg.data["feeder"], environment.runner
+        assert isinstance(runner, MasterRunner)
+        try:
+            feeder, book = self._book(name)
+            answer = book.ask(msg.node_id, msg.data, now())
+            if answer is not None:
+                answer = {**answer, "feeder": name, "names": feeder.source.names}
+                runner.send_message(_ROWS, answer, client_id=msg.node_id)
+        except ConfigurationError as error:
+            self.end_for_broken(error)
+        except (TypeError, OverflowError) as error:
+            self.end_for_broken(
+                ConfigurationError(f"feeder {name!r}: a row cannot be sent to a worker: {error}")
+            )
+
+    def _book(self, name: str) -> tuple[Feeder, LeaseBook]:
+        found = self._books.get(name)
+        if found is None:
+            feeders = [each for each in _declared if each.name == name and each.share == "test"]
+            if len(feeders) != 1:
+                raise ConfigurationError(
+                    f"a worker asks for rows of {name!r}, and the master has {len(feeders)} feeders"
+                    " of that name; declare one in the module or on a class"
+                )
+            supply = feeders[0].local_stock("").supply
+            book = LeaseBook(supply, self._epoch, feeders[0].on_worker_loss == "requeue")
+            found = self._books[name] = feeders[0], book
+        return found
+
+    def _take_rows(self, environment: Environment, msg: Any, **_event: Any) -> None:
+        stock = self._leased.get(msg.data["feeder"])
+        if stock is not None:
+            stock.take_answer(msg.data)
 
     def _stop(self, environment: Environment, **_event: Any) -> None:
         self._close()
@@ -158,6 +231,12 @@ class Feeding:
     def _close(self) -> None:
         for desk in self._desks.values():
             desk.close()
+        self._leased.clear()
+        if self._ticking is not None:
+            self._ticking.kill(block=False)
+            self._ticking = None
+        for _, book in self._books.values():
+            book.supply.close()
 
     def tallies(self) -> dict[str, Tally]:
         """What became of the rows of each feeder, here and on all workers."""
@@ -167,6 +246,9 @@ class Feeding:
         for tallies in self._tallies.values():
             for name, tally in tallies.items():
                 whole.setdefault(name, Tally()).add(tally)
+        for name, (_, book) in self._books.items():
+            more = Tally(0, book.given_back, book.lost, book.duplicates, book.supply.wraps)
+            whole.setdefault(name, Tally()).add(more)
         return whole
 
     def _own_tallies(self) -> list[tuple[str, Tally]]:

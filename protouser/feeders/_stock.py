@@ -28,8 +28,11 @@ class Stock(Protocol):
         changed: set when rows have come, or it is known that none will.
     """
 
-    ready: deque[Record]
     changed: Event
+
+    @property
+    def ready(self) -> deque[Record]:
+        """Rows that nobody has yet."""
 
     @property
     def names(self) -> tuple[str, ...] | None: ...
