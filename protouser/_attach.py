@@ -30,6 +30,7 @@ from protouser._results import BASELINE, CSV, JSON, Baseline, ResultFiles, add_t
 from protouser._schedule import check_schedules, schedules
 from protouser._sections import Section
 from protouser._session import Session
+from protouser._spawn_messages import remember_default_options
 from protouser._summary import log_summary
 from protouser._ticker import Ticker
 from protouser.feeders._feeding import Feeding
@@ -64,6 +65,7 @@ def attach(environment: Environment) -> Session:
     runner of its own calls it itself, since a master has no users.
     """
     use_fine_buckets()
+    remember_default_options()
     session = Session.of(environment)
     if not getattr(environment, _ATTACHED, False):
         setattr(environment, _ATTACHED, True)

@@ -28,7 +28,6 @@ from gevent._hub_local import get_hub_if_exists
 from gevent.monkey import get_original
 
 from protouser import ConfigurationError, now
-from protouser._call import STOPPED
 from protouser._executors import (
     AsyncioExecutor,
     Bridge,
@@ -36,6 +35,7 @@ from protouser._executors import (
     Stamp,
     ThreadExecutor,
 )
+from protouser._outcome import STOPPED
 
 native_sleep = get_original("time", "sleep")
 native_ident = get_original("_thread", "get_ident")
