@@ -219,6 +219,19 @@ def test_hybrid_protocols_speaks_three_of_them(run_example):
         assert_both_counted(run.row(type_, name)["num_requests"], server.answered[word])
 
 
+def test_proxy_passes_on_what_the_users_count(run_example):
+    with backend("proxy", "--echo-port", "0", "--proxy-port", "0") as server:
+        urls = server.urls
+        where = ["--host", urls["http"], "--echo", urls["tcp"]]
+        run = run_example("proxy", *where, "--proxy", urls["proxy"].replace("proxy", "http"))
+    successes(run, "/", "/shop", "connect", "request")
+    pages = sum(run.row("GET", name)["num_requests"] for name in ("/", "/shop"))
+    assert server.answered["requests"] == server.answered["pages"]
+    assert server.answered["tunnels"] == run.row("tcp", "connect")["num_requests"]
+    assert_both_counted(pages, server.answered["requests"])
+    assert_both_counted(run.row("tcp", "request")["num_requests"], server.answered["lines"])
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """A folder with the third-party adapter in it, as pip installs it."""
@@ -286,7 +299,8 @@ def test_pytest_functional_passes():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("example", BACKENDS)
 def test_a_backend_says_where_it_listens_and_ends_on_a_signal(example, number):
-    more = ["--echo-port", "0"] if example == "hybrid" else []
+    more = ["--echo-port", "0"] if example in ("hybrid", "proxy") else []
+    more += ["--proxy-port", "0"] if example == "proxy" else []
     with contextlib.ExitStack() as stack:
         server = Backend(example, *more)
         stack.callback(server.process.communicate)
