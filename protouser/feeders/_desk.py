@@ -47,6 +47,7 @@ class Desk:
         self.stocks: dict[Any, Stock] = {}
         self._of_users: WeakKeyDictionary[User, Stock] = WeakKeyDictionary()
         self._kept: WeakKeyDictionary[User, tuple[Any, Record]] = WeakKeyDictionary()
+        self._closed = False
         self._numbers: dict[Any, int] = {}
 
     @property
@@ -97,6 +98,7 @@ class Desk:
             stock.close()
             supply = getattr(stock, "supply", None)
             self.tally.wraps += getattr(supply, "wraps", 0)
+        self._closed = True
         self.stocks.clear()
         self._of_users.clear()
         self._kept.clear()
@@ -150,6 +152,8 @@ class Desk:
         return stock
 
     def _open(self, scope: str) -> Stock:
+        if self._closed:
+            raise StopUser  # data that are read anew now would be handed out twice
         if self.feeding is None:
             return self.feeder.local_stock(scope)
         return self.feeding.stock(self.feeder, scope)

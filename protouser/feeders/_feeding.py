@@ -14,6 +14,7 @@ import gevent
 
 from protouser._call import now
 from protouser._errors import ConfigurationError
+from protouser._sections import Section
 from protouser._session import Session
 from protouser.feeders._desk import Desk
 from protouser.feeders._lease_book import LeaseBook
@@ -141,6 +142,7 @@ class Feeding:
         self._end_test(1)
 
     def _listen(self) -> None:
+        self.session.sections.add(Section("feeders", "Feeders", self._rows))
         events = self.environment.events
         events.test_start.add_listener(self._start)
         events.test_stop.add_listener(self._stop)
@@ -250,6 +252,10 @@ class Feeding:
             more = Tally(0, book.given_back, book.lost, book.duplicates, book.supply.wraps)
             whole.setdefault(name, Tally()).add(more)
         return whole
+
+    def _rows(self) -> list[dict[str, Any]]:
+        found = sorted(self.tallies().items())
+        return [{"feeder": name, **tally.to_wire()} for name, tally in found]
 
     def _own_tallies(self) -> list[tuple[str, Tally]]:
         return [(feeder.name, desk.tally) for feeder, desk in self._desks.items()]
