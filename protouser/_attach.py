@@ -147,7 +147,7 @@ def _on_init(environment: Environment, **_event: Any) -> None:
     try:
         check_hosts(environment)
         check_schedules(environment.user_classes)
-        check_thresholds(environment.user_classes)
+        check_thresholds(environment)
         check_limits(environment)
         Feeding.of(environment).check()
     except ConfigurationError as error:

@@ -75,9 +75,30 @@ from protouser.thresholds._reading import Measured, readings
         (
             "monitor.db.cpu mean < 80%, over 10s",
             (True, None, None),
-            ("gauge", "monitor.db.cpu", "mean"),
+            ("monitor", "db.cpu", "mean"),
             ("<", 80, "number"),
             (10.0, None),
+        ),
+        (
+            "monitor.srv.process_cpu_seconds_total/s: max < 0.5, abort after 1s",
+            (True, None, None),
+            ("monitor", "srv.process_cpu_seconds_total/s", "max"),
+            ("<", 0.5, "number"),
+            (None, 1.0),
+        ),
+        (
+            'monitor.node.sum(cpu{mode!="idle", id=~"a|}b: c"})/s : p95 < 2',
+            (True, None, None),
+            ("monitor", 'node.sum(cpu{mode!="idle", id=~"a|}b: c"})/s', 0.95),
+            ("<", 2, "number"),
+            (None, None),
+        ),
+        (
+            'monitor.node.job:reads{path="/a b"} max < 2',
+            (True, None, None),
+            ("monitor", 'node.job:reads{path="/a b"}', "max"),
+            ("<", 2, "number"),
+            (None, None),
         ),
     ],
 )
@@ -110,6 +131,9 @@ def test_what_can_be_said(text, rows, figure, condition, times):
         ("p95 < 2s abort", "expected a comma, or the end", "abort"),
         ("p95 < 2s, over 0s", "a time longer than zero", "0s"),
         ("p95 < 2s, over", "expected a time, such as 30s", ""),
+        ("monitor.db: max < 3", "a figure of a monitor is monitor.NAME.SERIES", "monitor.db"),
+        ('monitor.db.a{b="c" max < 3', "a bracket is not closed", '{b="c" max < 3'),
+        ("monitor.db.a: max < 3ms", "a monitor is compared with a plain number", "3ms"),
         ('tcp "get: p95 < 2s', "a quote is not closed", '"get: p95 < 2s'),
         (": p95 < 2s", "a type and a name are missing", ":"),
         ("tcp get:", "expected a figure, such as p95, failures or rate", ""),
@@ -151,7 +175,7 @@ def example():
     figures.add("", "", "rare", 4)
     figures.trend("stock", 12.5)
     schedules = [{"planned": 90, "dropped": 9}, {"planned": 10, "dropped": 1}]
-    return Measured(figures, 10.0, {"monitor.db.cpu": [10.0, 20.0, 90.0]}, schedules)
+    return Measured(figures, 10.0, {"db.cpu": [10.0, 20.0, 90.0]}, schedules)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +319,41 @@ def test_thresholds_of_a_class_are_read_before_the_test(wrong):
         thresholds = wrong
 
     with pytest.raises(ConfigurationError):
-        check_thresholds([Wrong])
+        check_thresholds(SimpleNamespace(user_classes=[Wrong], parsed_options=None, runner=None))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "marked"),
+    [
+        ("monitor.bd.node_load1: max < 3", "no monitor 'bd'; did you mean 'db'?", "bd"),
+        ("monitor.broker.up max < 3", "give it with --protouser-monitor broker=URL", "broker"),
+        (
+            "monitor.db.node_laod1: max < 3",
+            "the monitor 'db' shows no series 'node_laod1'; did you mean 'node_load1'?",
+            "node_laod1",
+        ),
+        ("monitor.app.up max < 3", 'it selects q*, sum(a{b!="c"})', "up"),
+        ("monitor.app.sum(a) max < 3", "shows no series 'sum(a)'; did you mean", "sum(a)"),
+    ],
+)
+def test_a_threshold_on_what_nobody_watches_is_an_error_before_the_test(text, reason, marked):
+    def check(text):
+        options = SimpleNamespace(
+            protouser_monitor=["db=http://db:9100", 'app=http://app#q*,sum(a{b!="c"})'],
+            protouser_threshold=[text],
+        )
+        check_thresholds(SimpleNamespace(user_classes=[], parsed_options=options, runner=None))
+
+    check("monitor.db.node_load1: max < 3")
+    check("monitor.db.process_cpu_seconds_total/s: max < 3")
+    check('monitor.app.queue{name="x"} max < 3')
+    check('monitor.app.sum(a{b!="c"})/s: max < 3')
+    with pytest.raises(ConfigurationError) as caught:
+        check(text)
+    said, _, marks = str(caught.value).split("\n")
+    assert reason in said
+    begin = marks.index("^") - 2
+    assert text[begin : begin + marks.count("^")] == marked
 
 
 LOCUSTFILE = """

@@ -71,6 +71,13 @@ class Selector:
             _fits(labels.get(label, ""), operator, value) for label, operator, value in self.labels
         )
 
+    def may_show(self, series: str) -> bool:
+        """True where a series of this name, with or without ``/s`` behind it, may come of it."""
+        title = series.removesuffix("/s")
+        if self.summed:
+            return title == self.text
+        return fnmatchcase(title.partition("{")[0], self.name)
+
 
 def _check_pattern(operator: str, value: str) -> None:
     if operator.endswith("~"):

@@ -1,14 +1,16 @@
 """The words of thresholds.
 
     threshold = [("each" | "all") ] [ [TYPE] NAME ":" ] condition { "," clause }
+              | "monitor." NAME "." SERIES [":"] NUMBER_FIGURE OP NUMBER { "," clause }
     condition = ["service" | "response"] TIME_FIGURE OP NUMBER TIME_UNIT
               | COUNT_FIGURE OP NUMBER [ "%" | "/s" | "/m" ]
               | "counter" NAME OP NUMBER ["/s" | "/m"]
-              | ("trend" NAME | "gauge" NAME | "monitor.NAME") NUMBER_FIGURE OP NUMBER
+              | ("trend" NAME | "gauge" NAME) NUMBER_FIGURE OP NUMBER
     clause    = "over" NUMBER TIME_UNIT | "abort" ["after" NUMBER TIME_UNIT]
 
-TYPE and NAME are globs, and may be quoted. Nothing here knows of a test; a text is read when it
-is given, and what is wrong with it is marked.
+TYPE and NAME are globs, and may be quoted. SERIES is as the monitor shows it; its brackets may
+hold quotes, commas and blanks, so it needs no quotes itself. Nothing here knows of a test; a text
+is read when it is given, and what is wrong with it is marked.
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ from protouser.thresholds._threshold import (
     Threshold,
 )
 
-__all__ = ["COUNTED", "parse"]
+__all__ = ["COUNTED", "MONITORED", "parse"]
+
+#: What a figure of a server under test begins with.
+MONITORED: Final = "monitor."
 
 #: What is counted, by the word for it.
 COUNTED: Final = {
@@ -66,6 +71,11 @@ _PER: Final = {"/s": 1.0, "/m": 60.0}
 _TOKEN: Final = re.compile(
     r'\s*(?:"(?P<quoted>[^"]*)"|(?P<op>[<>=!]=?)|(?P<comma>,)|(?P<word>[^\s<>=!,"]+))'
 )
+_IN_BRACES: Final = r'\{(?:"[^"]*"|[^}"])*\}'
+_MONITOR: Final = re.compile(
+    rf'\s*(?P<name>monitor\.(?:{_IN_BRACES}|\((?:{_IN_BRACES}|[^()])*\)|:(?!\s|$)|[^\s<>=!,":(){{}}])+)'
+    r"(?P<colon>\s*:(?=\s|$))?"
+)
 _VALUE: Final = re.compile(r"(?P<number>\d[\d_]*(?:\.\d+)?)(?P<unit>\D*)")
 _PERCENTILE: Final = re.compile(r"p(\d+(?:\.\d+)?)")
 
@@ -87,7 +97,12 @@ class _Reader:
         self.tokens: list[tuple[str, str, int, int]] = []
         self.next = 0
         self.selector_end = self._end_of_selector()
-        self._split(self.selector_end + 1)
+        monitored = _MONITOR.match(text)
+        if monitored is None:
+            self._split(self.selector_end + 1)
+        else:
+            self.selector_end = -1
+            self._take_monitored(monitored)
 
     def threshold(self) -> Threshold:
         """The whole text."""
@@ -121,6 +136,17 @@ class _Reader:
         colons = [found.start() for found in re.finditer(r":(?=\s|$)", bare)]
         return colons[-1] if colons else bare.rfind(":")
 
+    def _take_monitored(self, found: re.Match[str]) -> None:
+        """The name of a server's figure, which may have every sign of the grammar in brackets."""
+        begin, end = found.span("name")
+        if self.text[end : end + 1] in ("(", "{"):
+            self._stop("a bracket is not closed", end, len(self.text.rstrip()))
+        if found["name"].count(".") < 2:
+            text = "a figure of a monitor is monitor.NAME.SERIES, such as monitor.db.node_load1"
+            self._stop(text, begin, end)
+        self.tokens.append(("word", found["name"], begin, end))
+        self._split(found.end())
+
     def _split(self, begin: int) -> None:
         at = begin
         while self.text[at:].strip():
@@ -146,8 +172,8 @@ class _Reader:
 
     def _figure(self) -> Figure:
         kind, word, begin, end = self._take("a figure, such as p95, failures or rate")
-        if word.startswith("monitor."):
-            return Figure("gauge", word, self._measure())
+        if word.startswith(MONITORED):
+            return Figure("monitor", word.removeprefix(MONITORED), self._measure())
         if word in _NAMED:
             _, subject, _, _ = self._take(f"the name of the {word}")
             return Figure(word, subject, "" if word == "counter" else self._measure())
@@ -173,7 +199,7 @@ class _Reader:
 
     def _limit(self, figure: Figure) -> tuple[float, str]:
         number, unit, begin, end = self._number("a value")
-        if figure.of in ("trend", "gauge"):
+        if figure.of in ("trend", "gauge", "monitor"):
             if unit not in ("", "%"):
                 self._stop(f"a {figure.of} is compared with a plain number", begin, end)
             return number, NUMBER

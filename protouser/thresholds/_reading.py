@@ -44,7 +44,7 @@ def readings(threshold: Threshold, measured: Measured) -> list[Reading]:
         trend = measured.figures.trends.get(threshold.figure.subject)
         value = _of_histogram(threshold, trend)
         return [Reading("", None if value is None else value / 1e9)]
-    if of == "gauge":
+    if of in ("gauge", "monitor"):
         return [Reading("", _of_gauge(threshold, measured.gauges))]
     if of == "dropped":
         return [Reading("", _dropped(threshold, measured))]

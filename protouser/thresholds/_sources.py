@@ -5,13 +5,14 @@ from __future__ import annotations
 from locust.env import Environment
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from protouser._errors import ConfigurationError
 from protouser._options import Option, option
 from protouser.thresholds._grammar import parse
+from protouser.thresholds._monitored import check_monitored
 from protouser.thresholds._threshold import Threshold
 
 __all__ = ["FILE", "THRESHOLD", "check_thresholds", "thresholds_of"]
@@ -58,17 +59,14 @@ def thresholds_of(environment: Environment) -> list[Threshold]:
     return [parse(text) for text in dict.fromkeys(given)]
 
 
-def check_thresholds(user_classes: Iterable[type]) -> None:
-    """Read the thresholds of classes before the load starts.
+def check_thresholds(environment: Environment) -> None:
+    """Read the thresholds of a run before the load starts.
 
     Raises:
-        ConfigurationError: one cannot be read, with its place marked.
+        ConfigurationError: one cannot be read, or is on a figure of a server that nobody watches,
+            with its place marked.
     """
-    for kind in user_classes:
-        module = sys.modules.get(kind.__module__)
-        for owner in (module, kind):
-            for text in _texts(kind.__name__, getattr(owner, "thresholds", ())):
-                parse(text)
+    check_monitored(environment, thresholds_of(environment))
 
 
 def _texts(owner: str, value: Any) -> list[str]:
