@@ -37,6 +37,7 @@ from protouser.feeders._feeding import Feeding
 from protouser.monitor import MONITOR, Monitoring
 from protouser.thresholds import FILE, JUNIT, THRESHOLD, Judge, check_thresholds
 from protouser.trace import TRACE, TRACE_FILE, TRACE_LIMIT, Tracing
+from protouser.verdict import GeneratorWatch
 
 __all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
 
@@ -79,6 +80,7 @@ def _listen(session: Session, environment: Environment) -> None:
     Feeding.of(environment)  # before the final figures, which tell of what it does at the end
     events = environment.events
     events.test_start.add_listener(lambda environment, **_: _started(environment, final, ticker))
+    GeneratorWatch(session, environment).listen()  # it looks at the watchdog before that stops
     events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
     events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))
     session.barrier.register()

@@ -19,12 +19,18 @@ class Section:
         rows: asked for on the master, at any time, for dictionaries of text and numbers that JSON
             can hold; all with the same keys.
         lines: what is said about it under the summary.
+        member: what JSON has instead of the rows, where it is more than a table.
     """
 
     key: str
     title: str
     rows: Callable[[], list[dict[str, Any]]]
     lines: Callable[[], Iterable[str]] = tuple
+    member: Callable[[], dict[str, Any]] | None = None
+
+    def as_json(self) -> Any:
+        """What the JSON document has of it."""
+        return self.rows() if self.member is None else self.member()
 
 
 class Sections:
@@ -49,6 +55,11 @@ class Sections:
         """The rows of a section; none where nobody added it."""
         section = self._all.get(key)
         return section.rows() if section else []
+
+    def as_json(self, key: str) -> Any:
+        """What the JSON document has of a section; None where nobody added it."""
+        section = self._all.get(key)
+        return section.as_json() if section else None
 
     def lines(self) -> list[str]:
         """What all sections say under the summary."""

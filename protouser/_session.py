@@ -29,7 +29,7 @@ from protouser._report import Report
 from protouser._schedule import Schedules
 from protouser._sections import Sections
 from protouser._timeline import Note, Timeline
-from protouser._watchdog import Block, Watchdog, debugger_attached
+from protouser._watchdog import Block, Delays, Watchdog, debugger_attached
 
 if TYPE_CHECKING:
     from protouser._user import ProtocolUser
@@ -274,6 +274,10 @@ class Session:
         if self._watchdog is None and not debugger_attached():
             self._watchdog = Watchdog(self._complain)
             self._watchdog.start()
+
+    def take_delays(self) -> Delays:
+        """How late the event loop was since the last time that this was asked."""
+        return Delays() if self._watchdog is None else self._watchdog.take_delays()
 
     def stop_watching(self) -> None:
         """Stop to watch; Locust itself blocks the event loop for a moment when a test stops."""

@@ -7,7 +7,8 @@ the stack of the hub's thread, until the stamp is fresh again.
 
 Two things look the same and are none: a process that was stopped or starved of the processor, in
 which the watching thread overslept too, though little processor time was used; and a hub that is
-merely full of work, in which the samples show many greenlets. Both end without a finding.
+merely full of work, in which the samples show many greenlets and the processor was busy. Both end
+without a finding.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import sysconfig
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import process_time
 from types import FrameType
 from typing import Any, Final, NamedTuple
@@ -30,7 +31,7 @@ from gevent.hub import Hub
 from protouser._call import now
 from protouser._executors._native import forget_in_child, get_ident, native_sleep, start_thread
 
-__all__ = ["Block", "Watchdog", "debugger_attached"]
+__all__ = ["Block", "Delays", "Place", "Watchdog", "debugger_attached"]
 
 _BEAT: Final = 0.02
 _SHOUT_AFTER: Final = 5.0
@@ -73,6 +74,32 @@ class Block:
         )
 
 
+class Place(NamedTuple):
+    """A line of code."""
+
+    filename: str
+    line: int
+    function: str
+
+
+@dataclass
+class Delays:
+    """How late the hub was in a while, and because of which lines.
+
+    Attributes:
+        lags: by how many seconds it came late to each beat of its timer.
+        blocks: for how long each line blocked it, and the processor time used meanwhile.
+    """
+
+    lags: list[float] = field(default_factory=list)
+    blocks: dict[Place, tuple[float, float]] = field(default_factory=dict)
+
+    def add_block(self, place: Place, seconds: float, busy: float) -> None:
+        """A line blocked the hub."""
+        before = self.blocks.get(place, (0.0, 0.0))
+        self.blocks[place] = (before[0] + seconds, before[1] + busy)
+
+
 class Watchdog:
     """Watches the hub of the thread that starts it.
 
@@ -91,6 +118,8 @@ class Watchdog:
         self.max_lag = 0.0
         self.late = 0
         self.beats = 0
+        self._delays = Delays()
+        self._beaten = now()
         self._tick = min(threshold / 4, _LONGEST_TICK)
         self._timer: Any = None
         self._watch: _Watch | None = None
@@ -102,6 +131,7 @@ class Watchdog:
         if self._timer is not None:
             return
         self._watch = _Watch(self._tick)
+        self._beaten = now()
         self._timer = gevent.get_hub().loop.timer(_BEAT, _BEAT, ref=False)
         self._timer.start(self._beat)
         start_thread(self._watch.run)
@@ -119,11 +149,22 @@ class Watchdog:
         """Stop in a child process, where the thread does not exist."""
         self.stop()
 
+    def take_delays(self) -> Delays:
+        """What was late since the last time that this was asked.
+
+        Unlike the other figures it has all that was late, also while the process was stopped or
+        starved of the processor.
+        """
+        taken, self._delays = self._delays, Delays()
+        return taken
+
     def _beat(self) -> None:
         watch = self._watch
         if watch is None:
             return
-        gap, idle, samples = watch.beat()
+        beaten, self._beaten = self._beaten, now()
+        self._delays.lags.append(max(0.0, self._beaten - beaten - _BEAT))
+        gap, idle, busy, samples = watch.beat()
         self.beats += 1
         if idle:
             return
@@ -131,8 +172,11 @@ class Watchdog:
         if gap <= self.threshold:
             return
         self.late += 1
-        culprit = samples.culprit()
-        if culprit is not None and culprit.place[:2] not in self._told:
+        culprit = samples.culprit(computes=busy > _HARDLY * gap)
+        if culprit is None:
+            return
+        self._delays.add_block(culprit.place, gap, busy)
+        if culprit.place[:2] not in self._told:
             self._told.add(culprit.place[:2])
             gevent.spawn(self._tell, gap, culprit)
 
@@ -142,14 +186,8 @@ class Watchdog:
         self.on_block(Block(seconds, filename, line, function, source, sample.via))
 
 
-class _Place(NamedTuple):
-    filename: str
-    line: int
-    function: str
-
-
 class _Sample(NamedTuple):
-    place: _Place
+    place: Place
     via: str
 
 
@@ -168,11 +206,24 @@ class _Samples:
         self._shares[root, sample] += microseconds
         self._roots[root] += microseconds
 
-    def culprit(self) -> _Sample | None:
-        """The commonest sample of the greenlet that ran all the time; None if there was none."""
+    def culprit(self, computes: bool) -> _Sample | None:
+        """The commonest sample of the greenlet that ran all the time; None if there was none.
+
+        If nothing was computed meanwhile, the greenlets that waited one after another did what
+        none of them may, and the line is that at which most of them did.
+        """
         for root, share in self._roots.most_common(1):
             if share >= _MOSTLY * self._roots.total():
                 return next(key[1] for key, _ in self._shares.most_common() if key[0] is root)
+        return None if computes else self._common_place()
+
+    def _common_place(self) -> _Sample | None:
+        shares: Counter[_Sample] = Counter()
+        for (_, sample), share in self._shares.items():
+            shares[sample] += share
+        for sample, share in shares.most_common(1):
+            if share >= _MOSTLY * shares.total():
+                return sample
         return None
 
 
@@ -186,17 +237,22 @@ class _Watch:
         self._beaten = self._looked = self._resumed = now()
         self._cpu = process_time()
         self._samples = _Samples()
-        self._shouted: set[_Place] = set()
+        self._shouted: set[Place] = set()
 
-    def beat(self) -> tuple[float, bool, _Samples]:
-        """Leave a stamp; return the time since the last, whether nothing ran, and the samples."""
+    def beat(self) -> tuple[float, bool, float, _Samples]:
+        """Leave a stamp.
+
+        Returns the time since the last one, whether nothing ran meanwhile, the processor time
+        used, and the samples.
+        """
         beaten, cpu, samples = max(self._beaten, self._resumed), self._cpu, self._samples
         self._samples = _Samples()
         self._cpu = process_time()
         self._beaten = now()
         gap = self._beaten - beaten
         overslept = self._beaten - self._looked > max(gap / 2, 2 * self._tick)
-        return gap, overslept and self._cpu - cpu < gap * _HARDLY, samples
+        busy = self._cpu - cpu
+        return gap, overslept and busy < gap * _HARDLY, busy, samples
 
     def run(self) -> None:
         while not self.ended:
@@ -239,7 +295,7 @@ def _sample(ident: int) -> tuple[FrameType, _Sample] | None:
     if frame is None or frame.f_code is Hub.run.__code__:
         return None
     innermost = _place_of(frame)
-    place: _Place | None = None
+    place: Place | None = None
     root = frame
     walked: FrameType | None = frame
     while walked is not None:
@@ -250,11 +306,11 @@ def _sample(ident: int) -> tuple[FrameType, _Sample] | None:
     return root, _Sample(place or innermost, via)
 
 
-def _place_of(frame: FrameType) -> _Place:
-    return _Place(frame.f_code.co_filename, frame.f_lineno or 0, frame.f_code.co_name)
+def _place_of(frame: FrameType) -> Place:
+    return Place(frame.f_code.co_filename, frame.f_lineno or 0, frame.f_code.co_name)
 
 
-def _described(place: _Place) -> str:
+def _described(place: Place) -> str:
     return f"{place.function} ({place.filename}:{place.line})"
 
 

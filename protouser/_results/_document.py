@@ -51,7 +51,7 @@ def document(session: Session) -> dict[str, Any]:
             if note.kind == "note"
         ],
         "timeline": _timeline(session),
-        **{section.key: section.rows() for section in session.sections},
+        **{section.key: section.as_json() for section in session.sections},
     }
 
 

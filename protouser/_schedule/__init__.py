@@ -7,12 +7,23 @@ over all processes, led by ``_leader``; ``_schedules`` is what an environment ha
 
 from protouser._schedule._arrival_rate import ArrivalRate, arrival_rate, check_schedules
 from protouser._schedule._iteration import Iteration, run_in_turn
-from protouser._schedule._results import SCHEDULE, schedules
+from protouser._schedule._results import (
+    DROPPED,
+    LATE,
+    SCHEDULE,
+    SCHEDULER_LAG,
+    STARTED,
+    schedules,
+)
 from protouser._schedule._schedules import Schedules
 from protouser._schedule._turns import Turns
 
 __all__ = [
+    "DROPPED",
+    "LATE",
     "SCHEDULE",
+    "SCHEDULER_LAG",
+    "STARTED",
     "ArrivalRate",
     "Iteration",
     "Schedules",

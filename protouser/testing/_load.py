@@ -53,7 +53,8 @@ def load(
         runner.start(users, spawn_rate=min(users, 100))
         _run(runner, seconds)
         runner.quit()
-    return Results(session.results(), session.seconds, reports, errors)
+    verdict = session.sections.as_json("verdict")
+    return Results(session.results(), session.seconds, reports, errors, verdict)
 
 
 @contextmanager

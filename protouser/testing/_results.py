@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from protouser._figures import (
     CANCELLED,
@@ -97,6 +98,7 @@ class Results(Mapping[tuple[str, str], Row]):
         seconds: how long the load ran.
         reports: the request events, in order.
         errors: what tasks and spawned greenlets raised and no call had reported.
+        verdict: whether this process was the bottleneck, as in the JSON file (docs/verdict.md).
     """
 
     def __init__(
@@ -105,11 +107,13 @@ class Results(Mapping[tuple[str, str], Row]):
         seconds: float,
         reports: list[Report],
         errors: list[BaseException],
+        verdict: dict[str, Any] | None = None,
     ) -> None:
         self.figures = figures
         self.seconds = seconds
         self.reports = reports
         self.errors = errors
+        self.verdict = verdict or {}
 
     def __getitem__(self, key: tuple[str, str]) -> Row:
         return Row(self.figures, *key)

@@ -1,0 +1,288 @@
+"""The verdict: which rule says what, and small loads that are limited by each cause."""
+
+from __future__ import annotations
+
+from locust import constant, task
+from locust.env import Environment
+from locust.stats import console_logger
+
+import json
+import math
+import random
+
+import gevent
+import pytest
+from gevent.monkey import get_original
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protouser import ProtocolUser, arrival_rate, now
+from protouser._attach import attach
+from protouser._results import document
+from protouser._session import Session
+from protouser._summary import log_summary
+from protouser.testing import load
+from protouser.verdict import (
+    BLOCKED,
+    CPU,
+    DATA,
+    STARVED,
+    THREADS,
+    USERS,
+    Blocked,
+    Ledger,
+    Observation,
+    Waited,
+    judge,
+)
+
+native_sleep = get_original("time", "sleep")
+
+
+def seconds(number, begin=0, **values):
+    return [Observation(at=float(begin + n), seconds=1.0, users=5, **values) for n in range(number)]
+
+
+def verdict_of(*observations, p99=0.05, worker=""):
+    return judge({worker: Ledger.of(observations)}, p99)
+
+
+IDLE = {"cpu": 0.3, "hub": 0.3, "starved": 0.0, "lag_p99": 0.002, "lag_max": 0.003}
+LINE = Blocked("/home/me/shop.py", 12, "buy", 0.4, 0.0)
+
+
+def test_an_idle_generator_is_no_bottleneck():
+    verdict = verdict_of(*seconds(60, **IDLE, started=100))
+    assert not verdict.limited
+    assert verdict.line() == "client-limited: no"
+    assert verdict.as_json() == {"limited": False, "observed": 60.0, "causes": []}
+
+
+def test_without_a_second_nothing_is_known():
+    assert "not known" in judge({}).line()
+    assert "not known" in verdict_of().line()
+
+
+@pytest.mark.parametrize(
+    ("cause", "values"),
+    [
+        (BLOCKED, {"blocks": (LINE,)}),
+        (CPU, {"cpu": 0.99, "hub": 0.97}),
+        (CPU, {"cpu": 0.99, "hub": 0.2, "lag_p99": 0.011}),
+        (CPU, {"cpu": 0.4, "hub": 0.4, "starved": 0.58}),
+        (STARVED, {"lag_p99": 0.08, "starved": 0.3}),
+        (STARVED, {"lag_p99": 0.08, "starved": -1.0}),
+        (STARVED, {"scheduler_lag": 0.05, "starved": 0.3}),
+        (BLOCKED, {"lag_p99": 0.08}),
+        (USERS, {"started": 100, "late": 2}),
+        (USERS, {"started": 100, "dropped": 1}),
+        (DATA, {"data": (Waited("rows.csv", 0.1, 5.0),)}),
+        (THREADS, {"threads": (Waited("sql select", 0.5, 1.0),)}),
+    ],
+)
+def test_each_cause_is_named_from_when_it_began(cause, values):
+    sound, bad = seconds(10, **IDLE), seconds(10, begin=10, **{**IDLE, **values})
+    verdict = verdict_of(*sound, *bad, p99=0.2, worker="worker 1 on here")
+    assert [each.cause for each in verdict.causes] == [cause]
+    (found,) = verdict.causes
+    assert (found.worker, found.since) == ("worker 1 on here", 10.0)
+    assert 0 < found.weight <= 1
+    assert verdict.line().startswith(f"client-limited: yes - {found.text}; {found.remedy}")
+    assert "second 10 (worker 1 on here)" in found.text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"cpu": 0.85, "hub": 0.85},
+        {"cpu": 1.8, "hub": 0.3, "lag_p99": 0.002},  # C code in threads is nobody's limit
+        {"lag_p99": 0.015},
+        {"started": 1000, "late": 5},
+        {"data": (Waited("rows.csv", 0.001, 5.0),)},
+        {"threads": (Waited("sql select", 0.01, 1.0),)},
+    ],
+)
+def test_what_no_figure_shows_is_no_cause(values):
+    assert verdict_of(*seconds(20, **{**IDLE, **values})).line() == "client-limited: no"
+
+
+def test_spawning_may_fill_a_processor_for_a_moment():
+    busy = {**IDLE, "cpu": 1.0, "hub": 1.0}
+    assert not verdict_of(*seconds(1, **busy), *seconds(9, **IDLE)).limited
+    assert not verdict_of(*seconds(3, **busy), *seconds(90, **IDLE)).limited
+    assert verdict_of(*seconds(6, **busy), *seconds(90, **IDLE)).limited
+
+
+def test_lateness_matters_beside_what_is_measured():
+    late = seconds(20, **{**IDLE, "lag_p99": 0.03, "starved": 0.3})
+    assert verdict_of(*late, p99=0.1).limited
+    assert not verdict_of(*late, p99=1.0).limited
+
+
+def test_a_short_block_in_a_long_test_is_no_cause():
+    rare = [*seconds(1, **IDLE, blocks=(LINE,)), *seconds(599, **IDLE)]
+    assert not verdict_of(*rare).limited
+    assert verdict_of(*rare[:100]).limited
+
+
+def test_a_line_that_computes_has_another_remedy_than_one_that_waits():
+    waits = verdict_of(*seconds(3, **IDLE, blocks=(LINE,))).causes[0]
+    computes = verdict_of(*seconds(3, **IDLE, blocks=(LINE._replace(busy=0.39),))).causes[0]
+    assert waits.text.endswith("blocked for 1.2 s from second 0 at /home/me/shop.py:12 (in buy)")
+    assert 'run="thread"' in waits.remedy
+    assert "worker processes" in computes.remedy
+
+
+def test_the_heaviest_cause_comes_first_and_the_others_are_listed():
+    busy = Ledger.of(seconds(10, **{**IDLE, "cpu": 1.0, "hub": 1.0}, started=100, late=20))
+    slow = Ledger.of(seconds(10, **IDLE, data=(Waited("rows.csv", 1.0, 5.0),)))
+    verdict = judge({"a": busy, "b": slow}, 0.05)
+    assert [each.cause for each in verdict.causes] == [CPU, USERS, DATA]
+    assert verdict.line().endswith(f"; also: {USERS} (a), {DATA} (b)")
+    assert json.loads(json.dumps(verdict.as_json()))["causes"][0]["cause"] == CPU
+
+
+finite = st.floats(0, 1e6)
+waits = st.builds(Waited, st.text(), finite, finite).map(lambda w: w._replace(of=w.seconds + w.of))
+observations = st.builds(
+    Observation,
+    finite,
+    st.floats(0.1, 10),
+    users=st.integers(0, 1000),
+    **dict.fromkeys(("cpu", "hub", "lag_p50", "lag_p99", "lag_max", "scheduler_lag"), finite),
+    **dict.fromkeys(("started", "late", "dropped"), st.integers(0, 10**6)),
+    blocks=st.lists(
+        st.builds(Blocked, st.text(), st.integers(0, 99), st.text(), finite, finite), max_size=3
+    ).map(tuple),
+    threads=st.lists(waits, max_size=3).map(tuple),
+    data=st.lists(waits, max_size=3).map(tuple),
+)
+
+
+@given(observations)
+def test_an_observation_survives_the_wire(seen):
+    assert Observation.from_wire(json.loads(json.dumps(seen.to_wire()))) == seen
+
+
+@given(st.lists(observations, max_size=8), st.floats(0, 100))
+def test_any_observations_have_a_verdict_that_json_can_hold(seen, p99):
+    verdict = verdict_of(*seen, p99=p99)
+    weights = [cause.weight for cause in verdict.causes]
+    assert weights == sorted(weights, reverse=True)
+    assert all(weight > 0 and math.isfinite(weight) for weight in weights)
+    assert len(verdict.line().splitlines()) == 1
+    json.dumps(verdict.as_json(), allow_nan=False)
+
+
+# Small loads. The machine may be busy with other things, which is a true finding of its own.
+
+
+def causes(results):
+    return {cause["cause"]: cause for cause in results.verdict["causes"]}
+
+
+class Worker(ProtocolUser):
+    abstract = True
+    wait_time = constant(0.05)
+
+
+def test_an_idle_load_is_not_limited():
+    class Idle(Worker):
+        @task
+        def work(self):
+            with self.measure("work"):
+                gevent.sleep(0.02)
+
+    results = load(Idle, users=3, seconds=1.2)
+    assert set(causes(results)) <= {STARVED, CPU}
+    assert results.verdict["observed"] > 1
+    assert results.verdict["limited"] == bool(results.verdict["causes"])
+
+
+def test_a_blocked_event_loop_is_named_with_its_line():
+    class Blocking(Worker):
+        @task
+        def work(self):
+            native_sleep(0.2)  # this line
+
+    results = load(Blocking, users=3, seconds=1.5)
+    assert "test_verdict.py:" in causes(results)[BLOCKED]["text"]
+    assert "(in work)" in causes(results)[BLOCKED]["text"]
+    assert 'run="thread"' in causes(results)[BLOCKED]["remedy"]
+
+
+def test_tasks_that_compute_are_named(caplog):
+    class Computing(Worker):
+        wait_time = constant(0)
+
+        @task
+        def work(self):
+            until = now() + random.uniform(0.001, 0.01)
+            while now() < until:
+                pass
+
+    results = load(Computing, users=5, seconds=2.6)
+    assert "worker processes" in causes(results)[CPU]["remedy"]
+    told = [text for text in caplog.messages if "limited by its generator: the process" in text]
+    assert len(told) == 1
+
+
+def test_too_few_users_are_named():
+    class Few(Worker):
+        wait_time = arrival_rate("40/s")
+
+        @task
+        def work(self):
+            gevent.sleep(0.2)
+
+    results = load(Few, users=2, seconds=1.5)
+    assert "2 users are too few" in causes(results)[USERS]["remedy"]
+
+
+def test_too_few_threads_are_named():
+    class Threaded(Worker):
+        wait_time = constant(0)
+
+        @task
+        def work(self):
+            self.timed(native_sleep, run="thread")(0.2)
+
+    results = load(Threaded, users=200, seconds=1.5)
+    assert "waited for a free thread" in causes(results)[THREADS]["text"]
+
+
+def test_too_slow_data_is_named():
+    class Waiting(Worker):
+        @task
+        def work(self):
+            began = now()
+            gevent.sleep(0.1)  # where a feeder waits, and reports it like this
+            waited = round((now() - began) * 1e9)
+            self._session.figures.record("feeder", "rows.csv", "wait", "success", waited)
+
+    results = load(Waiting, users=3, seconds=1.2)
+    assert "rows of rows.csv" in causes(results)[DATA]["text"]
+
+
+def test_it_is_in_the_summary_and_the_results(monkeypatch, locust_env: Environment):
+    class Idle(Worker):
+        @task
+        def work(self):
+            with self.measure("work"):
+                pass
+
+    locust_env.user_classes = [Idle]
+    session: Session = attach(locust_env)
+    runner = locust_env.create_local_runner()
+    runner.start(1, 1)
+    gevent.sleep(1.3)
+    runner.quit()
+    results = json.loads(json.dumps(document(session)))
+    assert set(results["verdict"]) == {"limited", "observed", "causes"}
+    (row,) = results["generator"]
+    assert row["users"] == 1
+    assert {"generator.cpu", "generator.lag"} <= results["timeline"][1]["gauges"].keys()
+    summaries: list[str] = []
+    monkeypatch.setattr(console_logger, "info", summaries.append)
+    log_summary(session)
+    assert [text for text in summaries if text.startswith("client-limited: ")]
