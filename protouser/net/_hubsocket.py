@@ -107,13 +107,15 @@ class HubSocket:
     def shutdown_send(self) -> None:
         """Tell the peer that nothing more will come, once what was sent has left; and read on.
 
+        A second time it does nothing, also where the peer has closed upon the first.
+
         Raises:
             ConnectionLost: the connection is closed, or was lost by this.
         """
-        if self.closed:
-            raise self._is_closed()
         if self._says_no_more:
             return
+        if self.closed:
+            raise self._is_closed()
         self._says_no_more = True
         if not self._unsent:
             self._half_close()
@@ -147,7 +149,9 @@ class HubSocket:
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError as error:
-            self._lose(error)
+            # "not connected" says that it is over; why, the socket knows
+            reason = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or error.errno
+            self._lose(OSError(reason, ""))
 
     def _say_goodbye(self) -> None:
         """For a layer that ends with a message of its own."""

@@ -146,13 +146,14 @@ class TlsSocket(HubSocket):
 
     def shutdown_send(self) -> None:
         # TLS says it with a message of its own (RFC 8446, section 6.1); TCP stays open, both ways
+        if self._ended:
+            return
         if self.closed:
             raise self._is_closed()
-        if not self._ended:
-            self._ended = True
-            with suppress(ssl.SSLError):  # it wants the peer's goodbye too, which is yet to come
-                self._tls.unwrap()
-            super().send(self._outgoing.read())
+        self._ended = True
+        with suppress(ssl.SSLError):  # it wants the peer's goodbye too, which is yet to come
+            self._tls.unwrap()
+        super().send(self._outgoing.read())
 
     def _decrypt_first(self, at: float) -> None:
         """What came together with the end of the handshake makes no event any more."""

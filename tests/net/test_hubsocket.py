@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 
-import gevent
+import gevent.monkey
 import pytest
 from gevent import get_hub
 from gevent.event import Event
@@ -114,6 +114,19 @@ def test_the_end_of_sending_on_a_closed_connection_is_its_end(pair):
     hub_socket.close()
     with pytest.raises(ConnectionLost, match="closed here"):
         hub_socket.shutdown_send()
+
+
+def test_the_end_of_sending_on_a_connection_that_was_reset_says_so():
+    ours, theirs = tcp_pair()
+    recorder = Recorder()
+    hub_socket = HubSocket(ours, recorder, peer="tcp://peer:1")
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()
+    wait_without_the_hub = gevent.monkey.get_original("select", "select")
+    assert wait_without_the_hub([ours], [], [], SOON)[0]
+    with pytest.raises(ConnectionLost, match="lost: connection reset by peer"):
+        hub_socket.shutdown_send()
+    assert len(recorder.ends) == 1
 
 
 def test_a_small_message_leaves_at_once_without_waiting(pair):

@@ -192,11 +192,26 @@ def test_half_closing_by_hand(whole, client_of, reports):
     assert [name for name, _ in rows(reports)] == ["connect", "send", "send", "receive"]
     client.send(b"on the next connection")
     client.shutdown_send()
-    client.shutdown_send()  # a second time it changes nothing
     assert client.receive() == b"22 None on the next connection"
+
+
+def test_half_closing_what_is_closed_is_an_error(whole, client_of):
+    client = client_of(whole, framing=until_close())
     client.close()
-    with pytest.raises(ConnectionLost):
+    with pytest.raises(ConnectionLost, match="was closed here"):
         client.shutdown_send()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_half_closing_a_second_time_changes_nothing(tls, whole, whole_tls, client_of, until):
+    url, ca_file = whole_tls if tls else (whole, None)
+    client = client_of(url, framing=until_close(), **({"ca_file": ca_file} if tls else {}))
+    client.send(b"one")
+    client.shutdown_send()
+    client.shutdown_send()
+    until(lambda: client.connection.closed)  # the server has answered and closed
+    client.shutdown_send()
+    assert client.receive().endswith(b" one")
 
 
 def test_half_closing_tls(whole_tls, client_of):
