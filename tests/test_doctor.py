@@ -175,3 +175,10 @@ def test_nothing_is_found_in_the_examples():
         timeout=60,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_a_host_without_a_port_is_said_before_the_load(run_locust):
+    file = HEAD + "from protouser_socket import UdpUser\nclass U(UdpUser):\n    tasks = [print]\n"
+    run = run_locust(file, "U", "-H", "udp://127.0.0.1", "-t", "1s")
+    assert "protouser: U: udp://127.0.0.1 names no port; write udp://127.0.0.1:7000" in run.stderr
+    assert run.exit_code == 1

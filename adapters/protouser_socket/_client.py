@@ -21,6 +21,7 @@ from protouser.net import (
     open_socket,
     open_unix_socket,
 )
+from protouser_socket._address import complete
 from protouser_socket._connection import Connection
 from protouser_socket._framing import Framing, lines
 from protouser_socket._use import PER_ITERATION, Use, connection_for
@@ -52,15 +53,15 @@ class TcpClient(MessageClient[Connection]):
         | {"framing", "connection", "half_close", "alpn"}
     )
 
+    @classmethod
+    def parse_url(cls, url: str | Url) -> Url:
+        return complete(super().parse_url(url))
+
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
         if self.url.scheme == "unix":
-            if not self.url.path:
-                raise ConfigurationError(f"{self.url} names no path; write unix:///path")
             for name in sorted(_OF_TCP & self.options.keys()):
                 raise ConfigurationError(f"a Unix socket has no {name}; leave it out")
-        elif self.url.port is None:
-            raise ConfigurationError(f"{self.url} names no port; write {self.url}:7000")
         self._framing: Framing = self.options.get("framing") or lines()
         if not isinstance(self._framing, Framing):
             raise ConfigurationError(

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from protouser import ConfigurationError, MessageClient, ProtocolClient, ProtocolUser, Url
+from protouser import MessageClient, ProtocolClient, ProtocolUser, Url
 from protouser.net import SocketOptions, open_datagram
+from protouser_socket._address import complete
 from protouser_socket._udp import Conversation
 
 __all__ = ["UdpClient", "UdpUser"]
@@ -42,10 +43,12 @@ class UdpClient(MessageClient[Conversation]):
     def disconnected(self, error: BaseException) -> None:
         """Datagrams have no connection that could end."""
 
+    @classmethod
+    def parse_url(cls, url: str | Url) -> Url:
+        return complete(super().parse_url(url))
+
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
-        if self.url.port is None:
-            raise ConfigurationError(f"{self.url} names no port; write {self.url}:7000")
         self._socket_options = SocketOptions.of(self.options)
 
     def connect(self) -> None:
