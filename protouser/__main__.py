@@ -52,7 +52,22 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("after", metavar="AFTER.json")
     report.set_defaults(run=_compare)
     _add_demo(commands)
+    _add_calibrate(commands)
     return parser
+
+
+def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from protouser.calibrate import add_arguments, run
+
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="measure what a call of each protocol takes at least on this machine",
+        description="Measure each installed protocol against an echo on this machine: what a call"
+        " of one user takes, what it takes at half of the highest rate, that rate, and the"
+        " processor time of a call. No server can be measured below these.",
+    )
+    add_arguments(calibrate)
+    calibrate.set_defaults(run=run)
 
 
 def _add_agent(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

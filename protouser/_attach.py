@@ -22,6 +22,7 @@ import gevent
 from protouser._buckets import use_fine_buckets
 from protouser._errors import ConfigurationError
 from protouser._final import FinalFigures
+from protouser._floor import FLOOR, add_floors
 from protouser._limits import check_limits
 from protouser._options import Option, add_options, option
 from protouser._proxy import PROXY
@@ -53,6 +54,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     TRACE_FILE,
     TRACE_LIMIT,
     MONITOR,
+    FLOOR,
     PROXY,
 )
 
@@ -99,6 +101,7 @@ def _listen_where_results_are(session: Session, environment: Environment) -> Non
     events = environment.events
     add_tabs(session, environment)
     session.sections.add(Section("schedules", "Schedules", lambda: schedules(session.results())))
+    events.test_start.add_listener(lambda environment, **_: add_floors(session, environment))
     files, judge = ResultFiles(session), Judge(session, environment)
     events.test_start.add_listener(lambda environment, **_: judge.start())
     events.test_stop.add_listener(lambda environment, **_: judge.conclude())

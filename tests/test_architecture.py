@@ -151,7 +151,7 @@ def foreign_to_core(module: Module) -> Iterator[Use]:
 
 
 def test_what_runs_a_test_imports_no_demo_and_no_test_help():
-    beyond = ("protouser.demo", "protouser.doctor", "protouser.testing")
+    beyond = ("protouser.calibrate", "protouser.demo", "protouser.doctor", "protouser.testing")
     running = [module for module in CORE_MODULES if not module.name.startswith(beyond)]
     running = [module for module in running if module.name != "protouser.__main__"]
 

@@ -50,4 +50,4 @@ def _users(addresses: Mapping[str, str]) -> Sequence[type[User]]:
     return [SensorUser, DeviceUser]
 
 
-PART = Part(_users, server=Path(__file__).with_name("_demo_server.py"))
+PART = Part(_users, server=Path(__file__).with_name("_demo_server.py"), floor=SensorUser.report)

@@ -45,7 +45,7 @@ def _users(addresses: Mapping[str, str]) -> Sequence[type[User]]:
     return [EchoUser]
 
 
-PART = Part(_users, server=Path(__file__).with_name("_demo_server.py"))
+PART = Part(_users, server=Path(__file__).with_name("_demo_server.py"), floor=EchoUser.echo)
 
 
 def _udp_users(addresses: Mapping[str, str]) -> Sequence[type[User]]:
@@ -53,4 +53,6 @@ def _udp_users(addresses: Mapping[str, str]) -> Sequence[type[User]]:
     return [DatagramUser]
 
 
-UDP_PART = Part(_udp_users, server=Path(__file__).with_name("_demo_udp_server.py"))
+UDP_PART = Part(
+    _udp_users, server=Path(__file__).with_name("_demo_udp_server.py"), floor=DatagramUser.echo
+)

@@ -39,4 +39,6 @@ def _users(addresses: Mapping[str, str]) -> Sequence[type[User]]:
     return [WebSocketEchoUser, WebSocketTickUser]
 
 
-PART = Part(_users, server=Path(__file__).with_name("_demo_server.py"))
+PART = Part(
+    _users, server=Path(__file__).with_name("_demo_server.py"), floor=WebSocketEchoUser.echo
+)

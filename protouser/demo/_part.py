@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 __all__ = ["GROUP", "Absent", "Found", "Part", "absence", "find_parts", "lack"]
 
@@ -32,11 +33,14 @@ class Part:
             its own, and closes them when it goes on. It runs in a process without gevent and
             imports neither protouser nor Locust.
         on_purpose: failures that belong to the show: the reason as it is reported, and why.
+        floor: a task of the first user class that makes one call, by which ``protouser calibrate``
+            finds out what a call takes at least.
     """
 
     users: Callable[[Mapping[str, str]], Sequence[type[User]]]
     server: Path | None = None
     on_purpose: Mapping[str, str] = field(default_factory=dict)
+    floor: Callable[[Any], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
