@@ -325,12 +325,13 @@ def test_an_agent_that_should_not_start_says_why(arguments, words):
     assert done.returncode == 2
 
 
-def test_an_agent_ends_on_an_interrupt_without_a_traceback():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_agent_that_is_told_to_end_does_so_without_a_word(number):
     process = subprocess.Popen(
         [sys.executable, "-m", "protouser", "agent", "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (130, "")
+    assert (process.returncode, errors) == (0, "")

@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 import hmac
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+import gevent
 import psutil
+from gevent.event import Event
 
 __all__ = ["add_arguments", "run"]
 
@@ -38,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted or told to end."""
     if not options.host.startswith(_LOOPBACK) and not options.token:
         return _refuse(f"on {options.host} everybody could ask; give it a token in {_TOKEN}")
     try:
@@ -55,10 +58,20 @@ def run(options: argparse.Namespace) -> int:
         return _refuse(f"cannot listen on {options.host}:{options.port}: {error.strerror}")
     with server:
         host, port = server.server_address[:2]
+        told = Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            gevent.signal_handler(number, told.set)
         sys.stdout.write(f"listening on http://{host!s}:{port}/metrics\n")
         sys.stdout.flush()
-        server.serve_forever(poll_interval=0.1)
+        _serve_until(told, server)
     return 0
+
+
+def _serve_until(told: Event, server: ThreadingHTTPServer) -> None:
+    serving = gevent.spawn(server.serve_forever, poll_interval=0.1)
+    told.wait()
+    server.shutdown()
+    serving.join()
 
 
 def _refuse(text: str) -> int:

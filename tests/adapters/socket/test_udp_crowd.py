@@ -41,7 +41,7 @@ LOCUSTFILE = """
 
 
 @pytest.mark.slow
-def test_a_crowd_starts_works_and_stops(datagram_server, run_locust, until):
+def test_a_crowd_starts_works_and_stops(datagram_server, run_locust):
     with datagram_server() as server:
         load = ["-u", str(CROWD), "-r", "250", "-t", "6s", "--stop-timeout", "5", "--only-summary"]
         run = run_locust(LOCUSTFILE, *load, "--host", server.url)
@@ -50,7 +50,9 @@ def test_a_crowd_starts_works_and_stops(datagram_server, run_locust, until):
         assert rows["connect"]["num_requests"] == CROWD
         assert rows["request"]["num_requests"] > 4 * CROWD
         assert sum(row["num_failures"] for row in run.stats) == 0
-        until(lambda: server.received() == rows["request"]["num_requests"])
+        # the end of the test may cut off one request of each user, which is no row of Locust's
+        cut_off = server.received() - rows["request"]["num_requests"]
+        assert 0 <= cut_off <= CROWD
         assert server.peers() == CROWD
     assert re.findall(r"present: (\d+) sockets: (\d+)", run.stdout) == [(f"{CROWD}", f"{CROWD}")]
     ((left, seconds),) = re.findall(r"left: (\d+) seconds: ([\d.]+)", run.stdout)
