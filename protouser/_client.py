@@ -260,9 +260,7 @@ class ProtocolClient:
         call = Call(self.session, self.protocol, row, self.user, request, check, context, one_way)
         if catch_response:
             return call.hold(work)
-        with call:
-            call.response = work(call)
-        return call.response
+        return call.run(work)
 
     def in_thread(self, call: Call, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a blocking function in a native thread; ``call`` is measured around it there.

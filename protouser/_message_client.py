@@ -109,6 +109,8 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         else:
             work = connection.exchange_by_id
             asked = CorrelatedRequest(payload, limit, match, by_id)
+        if not options:  # as mostly; a dict that has to be taken apart costs each call
+            return self.perform("request", work, request=asked)
         return self.perform("request", work, request=asked, **options)
 
     def send(

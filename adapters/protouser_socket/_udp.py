@@ -83,7 +83,7 @@ class Conversation(MessageConnection[bytes]):
         self._asking_any = match is None
         try:
             self._usable().drain()  # what is there by now is no reply
-            return super().exchange(call)
+            return MessageConnection.exchange(self, call)  # super() makes an object each time
         except CallTimeout as error:
             self._count_lost(call, error)
             raise
