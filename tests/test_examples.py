@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -194,6 +195,26 @@ def test_mqtt_commands_are_obeyed(run_example):
     publish = "publish devices/{number}/state"
     successes(run, "connect", "subscribe commands/+", "message commands/+", "ack", publish)
     assert_both_counted(run.row("mqtt", "ack")["num_requests"], server.answered["commands"])
+
+
+def two_workers() -> list[str]:
+    """Options for a master and two workers that find each other on a port of their own."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    where = ["--master-bind-host", "127.0.0.1", "--master-host", "127.0.0.1"]
+    return ["--processes", "2", *where, "--master-bind-port", port, "--master-port", port]
+
+
+@pytest.mark.parametrize("workers", [list, two_workers])
+def test_csv_accounts_uses_each_account_once(run_example, workers):
+    with (EXAMPLES / "csv_accounts" / "accounts.csv").open(newline="") as file:
+        accounts = len(list(csv.DictReader(file)))
+    with backend("csv_accounts") as server:
+        more = ["-t", "30s", *workers()]  # it ends with the data, long before
+        run = run_example("csv_accounts", "--host", server.urls["tcp"], *more)
+    successes(run, "connect", "login")
+    assert run.row("tcp", "login")["num_requests"] == accounts
+    assert server.answered == {"accounts": accounts, "logins": 0}
 
 
 def test_udp_echo_sends_what_it_counts(run_example):
