@@ -27,7 +27,16 @@ from protouser._limits import check_limits
 from protouser._options import Option, add_options, option
 from protouser._proxy import PROXY
 from protouser._proxy_setting import check_http_users
-from protouser._results import BASELINE, CSV, JSON, Baseline, ResultFiles, add_tabs
+from protouser._results import (
+    BASELINE,
+    CSV,
+    HDR,
+    JSON,
+    Baseline,
+    ResultFiles,
+    add_tabs,
+    write_hdr,
+)
 from protouser._schedule import check_schedules, schedules
 from protouser._sections import Section
 from protouser._session import Session
@@ -46,6 +55,7 @@ __all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
 OPTIONS: Final[tuple[Option, ...]] = (
     JSON,
     CSV,
+    HDR,
     THRESHOLD,
     FILE,
     JUNIT,
@@ -111,6 +121,7 @@ def _listen_where_results_are(session: Session, environment: Environment) -> Non
     events.quitting.add_listener(lambda environment, **_: judge.stop_before_the_end())
     session.each_second.append(lambda: _count_users(session))
     events.test_stop.add_listener(lambda environment, **_: files.write())
+    events.test_stop.add_listener(lambda environment, **_: write_hdr(session))
     events.quit.add_listener(lambda exit_code, **_: log_summary(session))
 
 

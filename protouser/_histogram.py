@@ -14,7 +14,7 @@ are sorted into buckets, in one loop, and whoever reads has the rest sorted in f
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, Self
 
@@ -95,6 +95,11 @@ class Histogram:
             if seen >= wanted:
                 return min(max(_middle(key), self._minimum), self._maximum)
         return self._maximum
+
+    def values(self) -> Iterator[tuple[int, int]]:
+        """The middle of every bucket, within minimum and maximum, and how many values are in it."""
+        for key, count in self.buckets.items():
+            yield min(max(_middle(key), self._minimum), self._maximum), count
 
     def to_wire(self) -> list[Any]:
         """A flat list that any codec carries: three exact figures as text, then small integers."""

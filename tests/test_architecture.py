@@ -28,14 +28,16 @@ PUBLIC_PACKAGES = {
 }
 
 # What a part may import besides the standard library and protouser itself. pytest is the extra
-# "testing", rich the extra "demo", prometheus_client the extra "monitor", python_socks the extra
-# "socks", jsonpath that of its name; psutil and geventhttpclient come with Locust.
+# "testing", rich the extra "demo", prometheus_client the extra "monitor", hdrh the extra "hdr",
+# python_socks the extra "socks", jsonpath that of its name; psutil and geventhttpclient come with
+# Locust.
 THIRD_PARTY = {
     "": {"locust", "gevent", "greenlet"},
     "protouser.testing": {"pytest", "psutil"},
     "protouser.demo": {"rich"},
     "protouser._results._web": {"flask"},  # Locust's web UI is a Flask application
     "protouser.monitor": {"prometheus_client", "psutil"},
+    "protouser._results._hdr": {"hdrh"},
     "protouser._http_proxy": {"geventhttpclient"},
     "protouser._extractors": {"jsonpath"},
     "protouser.net._socks": {"python_socks"},

@@ -4,19 +4,24 @@ from locust import constant, stats, task
 
 import csv
 import json
+import math
 import os
 import random
+import sys
 from types import SimpleNamespace
 
 import gevent
 import pytest
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
 
 from protouser import ConfigurationError, ProtocolUser, _buckets, annotate, attach, stage
 from protouser.__main__ import main
-from protouser._figures import CANCELLED, FAILURE, SERVICE, SUCCESS, WARM_UP, Figures
-from protouser._results import BASELINE, SCHEMA, compare, document
+from protouser._figures import CANCELLED, FAILURE, RESPONSE, SERVICE, SUCCESS, WARM_UP, Figures
+from protouser._results import BASELINE, HDR, SCHEMA, compare, document
 from protouser._results._document import without_secrets
 from protouser._results._files import writable
+from protouser._results._hdr import LARGEST
 from protouser._sections import Section
 from protouser._session import Session
 from protouser.testing import load
@@ -84,6 +89,51 @@ def test_the_document_has_every_figure(run):
         "failure": 1,
         "cancelled": 1,
     }
+
+
+def percentiles_of_log(path):
+    """Percentiles by tag, over all lines, read with the library."""
+    merged, lines = {}, 0
+    reader = HistogramLogReader(str(path), HdrHistogram(1, LARGEST, 3))
+    while read := reader.get_next_interval_histogram():
+        lines += 1
+        merged.setdefault(read.get_tag(), HdrHistogram(1, LARGEST, 3)).add(read)
+    reader.close()
+    shares = (50, 90, 99, 99.9, 100)
+    return lines, {
+        tag: [each.get_value_at_percentile(share) for share in shares]
+        for tag, each in merged.items()
+    }
+
+
+def test_a_log_of_hdrhistogram_has_the_same_percentiles(run, tmp_path):
+    chance, seen = random.Random(3), []
+    for second in range(3):
+        figures = Figures()
+        for _ in range(2000):
+            seen.append(int(chance.lognormvariate(15, 2)))
+            figures.record("tcp", "get it, all", SERVICE, SUCCESS, seen[-1])
+        figures.record("tcp", "get it, all", RESPONSE, SUCCESS, 2 * LARGEST)
+        figures.record("tcp", "get it, all", SERVICE, FAILURE, 5_000)
+        run.session.timeline.add(second, figures)
+    run.session.began -= 3
+    path = tmp_path / "r.hlog"
+    run.environment.parsed_options = SimpleNamespace(protouser_hdr=str(path))
+    run.stop()
+    lines, found = percentiles_of_log(path)
+    assert lines == 9
+    assert found.keys() == {"tcp_get_it_all", "tcp_get_it_all_response", "tcp_get_it_all_failure"}
+    seen.sort()
+    exact = [seen[math.ceil(len(seen) * share) - 1] for share in (0.5, 0.9, 0.99, 0.999, 1)]
+    assert found["tcp_get_it_all"] == pytest.approx(exact, rel=0.001 + 0.004)
+    assert found["tcp_get_it_all_failure"] == pytest.approx([5_000] * 5, rel=0.005)
+    assert found["tcp_get_it_all_response"] == pytest.approx([LARGEST] * 5, rel=0.001)
+
+
+def test_a_log_without_the_library_is_refused_before_the_test(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "hdrh", None)
+    with pytest.raises(ConfigurationError, match=r'pip install "protouser\[hdr\]"'):
+        HDR.check(str(tmp_path / "r.hlog"))
 
 
 def test_stages_have_the_figures_of_their_time_and_notes_before_the_start_are_kept(locust_env):

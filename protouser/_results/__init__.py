@@ -6,11 +6,13 @@ from protouser._results._baseline import BASELINE, Baseline
 from protouser._results._comparison import compare, comparison_table, load_results
 from protouser._results._document import SCHEMA, document
 from protouser._results._files import CSV, JSON, ResultFiles, writable, write_file
+from protouser._results._hdr import HDR, hdr_log, write_hdr
 from protouser._results._web import add_tabs
 
 __all__ = [
     "BASELINE",
     "CSV",
+    "HDR",
     "JSON",
     "SCHEMA",
     "Baseline",
@@ -19,7 +21,9 @@ __all__ = [
     "compare",
     "comparison_table",
     "document",
+    "hdr_log",
     "load_results",
     "writable",
     "write_file",
+    "write_hdr",
 ]
