@@ -116,6 +116,13 @@ class Correlation(Generic[Message]):
         reader.correlation = self
         self.pending[number] = reader
 
+    def awaits(self, message: Message) -> bool:
+        """True when a request waits for the id of a message."""
+        try:
+            return self._identify(message) in self.pending
+        except Exception:  # noqa: BLE001  the user's function, as in take
+            return False
+
     def take(self, message: Message, at: float) -> bool:
         """Give a message to the request that it answers; False when it is no reply."""
         try:

@@ -236,9 +236,11 @@ class Inbox(Generic[Message]):
 
     def _is_reply(self, message: Message, at: float) -> bool:
         correlations = self._correlations.values()
-        if len(correlations) > 1:
-            return any(correlation.take(message, at) for correlation in list(correlations))
-        return next(iter(correlations)).take(message, at)
+        if len(correlations) == 1:
+            return next(iter(correlations)).take(message, at)
+        # what one function knows as an id of the past may be what a request under another waits for
+        awaiting = [correlation for correlation in correlations if correlation.awaits(message)]
+        return any(correlation.take(message, at) for correlation in awaiting or list(correlations))
 
     def _enlist(self, match: Match | None, after: float | None) -> Reader[Message]:
         if self._end is not None:

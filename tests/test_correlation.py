@@ -173,6 +173,29 @@ def test_two_ways_to_find_an_id_live_on_one_connection(inbox):
     assert (first.get(timeout=SOON), second.get(timeout=SOON)) == ((1, "c"), (7, "b"))
 
 
+def test_an_id_that_one_function_has_answered_is_awaited_under_another(inbox, told):
+    identify = lambda message: message[1]  # noqa: E731
+    answered = asking(inbox, 1)
+    inbox.deliver((1, "a"), 1.0)
+    assert answered.get(timeout=SOON) == (1, "a")
+    waiting = asking(inbox, "b", identify=identify)
+    inbox.deliver((1, "b"), 1.0)  # of the past by the first function, awaited by the second
+    assert waiting.get(timeout=SOON) == (1, "b")
+    assert told == []
+    inbox.deliver((1, "b"), 1.0)
+    assert told == [("duplicate replies", "request")]
+
+
+def test_an_id_that_one_function_gave_up_is_awaited_under_another(inbox, told):
+    with pytest.raises(CallTimeout):
+        ask(inbox, 1, timeout=0.01)
+    waiting = asking(inbox, "b", identify=lambda message: message[1])
+    inbox.deliver((1, "b"), 1.0)
+    assert waiting.get(timeout=SOON) == (1, "b")
+    inbox.deliver((1, "c"), 1.0)
+    assert told == [("late replies", "request")]
+
+
 def test_memory_of_the_past_is_bounded(inbox):
     for number in range(5_000):
         request = gevent.spawn(ask, inbox, number)

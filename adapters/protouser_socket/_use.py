@@ -81,9 +81,10 @@ class _SingleUse(Connection):
 
     def exchange_by_id(self, call: Call) -> Any:
         self._ask_once(call)
-        message = super().exchange_by_id(call)
-        self.close()
-        return message
+        try:
+            return super().exchange_by_id(call)
+        finally:  # a late reply would do no harm here, but no other request may use it
+            self.close()
 
     def _ask_once(self, call: Call) -> None:
         if self._asked not in (None, call):

@@ -14,7 +14,7 @@ import gevent
 import pytest
 import trustme
 
-from protouser import ConfigurationError, ConnectionLost, attach
+from protouser import CallTimeout, ConfigurationError, ConnectionLost, attach
 from protouser.testing import ScriptedServer, load
 from protouser_socket import TcpClient, TcpUser, lines, until_close
 
@@ -148,6 +148,20 @@ def test_such_a_connection_may_tell_its_reply_by_an_id_too(server, client_of, re
     client = client_of(server.url, connection="per_request", correlate=lambda message: message)
     assert [client.request(number) for number in (b"1", b"2")] == [b"1", b"2"]
     assert rows(reports) == [("connect", None), ("request", None)] * 2
+
+
+def test_such_a_connection_ends_with_its_request_by_id_also_when_that_fails(
+    server, client_of, reports, until
+):
+    client = client_of(server.url, connection="per_request", correlate=lambda message: message)
+    assert client.request(b"1") == b"1"
+    assert client.connection.closed
+    with pytest.raises(CallTimeout):
+        client.request(b"quiet", timeout=0.02)
+    assert client.connection.closed
+    assert client.request(b"2") == b"2"
+    assert [name for name, _ in rows(reports)] == ["connect", "request"] * 3
+    until(lambda: server.connections() == 0)
 
 
 def test_a_connection_per_iteration_ends_with_the_task(server, until):
