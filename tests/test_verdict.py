@@ -251,6 +251,16 @@ def test_too_few_threads_are_named():
     assert "waited for a free thread" in causes(results)[THREADS]["text"]
 
 
+def test_messages_that_wait_for_their_handler_are_no_lack_of_threads():
+    class Handling(Worker):
+        @task
+        def work(self):
+            with self.measure("message", one_way=True) as call:
+                call.spend("queue", 0.2)
+
+    assert THREADS not in causes(load(Handling, users=3, seconds=1.2))
+
+
 def test_too_slow_data_is_named():
     class Waiting(Worker):
         @task

@@ -130,7 +130,8 @@ def _threads(new: dict[tuple[str, ...], _Sum]) -> Iterator[Waited]:
             sum(value[0] for key, value in new.items() if key[:2] == row and key[2] == series)
             for series in (QUEUE, SERVICE)
         )
-        yield Waited(f"{row[0]} {row[1]}".strip(), waited, waited + whole)
+        if whole:  # what has no time of its own waited for its turn, and not for a thread
+            yield Waited(f"{row[0]} {row[1]}".strip(), waited, waited + whole)
 
 
 def _data(new: dict[tuple[str, ...], _Sum], of: float) -> Iterator[Waited]:
