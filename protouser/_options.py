@@ -61,10 +61,11 @@ class Option:
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return f"LOCUST_{self._attribute.upper()}"
+        return f"LOCUST_{self.attribute.upper()}"
 
     @property
-    def _attribute(self) -> str:
+    def attribute(self) -> str:
+        """Where the parsed options have it."""
         return f"{PREFIX}_{self.name}".replace("-", "_")
 
     def parse(self, text: str) -> str:
@@ -78,7 +79,7 @@ class Option:
 def option(environment: Environment | None, wanted: Option) -> Any:
     """What was given for an option: text, a list of texts, True; None where it was not given."""
     given = getattr(environment, "parsed_options", None)
-    value = getattr(given, wanted._attribute, None)
+    value = getattr(given, wanted.attribute, None)
     return None if value in ("", [], False) else value
 
 

@@ -209,11 +209,20 @@ def test_a_path_is_checked_before_the_test(tmp_path):
 
 def test_no_secret_of_the_command_line_is_in_the_results():
     given = ["locust", "--host", "mqtt://me:hunter2@broker", "--api-token", "hunter2", "-u", "5"]
-    given += ["--proxy=socks5://a:hunter2@x", "--password=hunter2", "--web-login", "-t", "3s"]
+    given += ["--proxy=socks5://a:hunter2@x", "--proxy=a:hunter2@x:1", "a:b@hunter2@x:1"]
+    given += ["--password=hunter2", "--web-login", "-t", "3s"]
     shown = without_secrets(given)
     assert "hunter2" not in str(shown)
     expected = ["locust", "--host", "mqtt://***@broker", "--api-token", "***", "-u", "5"]
-    expected += ["--proxy=socks5://***@x", "--password=***", "--web-login", "-t", "3s"]
+    expected += [
+        "--proxy=socks5://***@x",
+        "--proxy=***@x:1",
+        "***@x:1",
+        "--password=***",
+        "--web-login",
+        "-t",
+        "3s",
+    ]
     assert shown == expected
 
 

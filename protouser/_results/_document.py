@@ -31,7 +31,8 @@ __all__ = ["SCHEMA", "document", "without_secrets"]
 SCHEMA: Final = 1
 
 _SECRET_OPTION: Final = re.compile(r"(?i)pass|token|secret|key|auth|login|credential")
-_SECRET_IN_URL: Final = re.compile(r"//[^/\s@]*@")
+#: Up to the last "@", since a password may hold one; a proxy may be written without a scheme.
+_SECRET_IN_URL: Final = re.compile(r"(//|^(?:-[^=\s]*=)?)[^/\s?#]*@")
 
 
 def document(session: Session) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
         elif secret and equals:
             shown.append(f"{option}=***")
         else:
-            shown.append(_SECRET_IN_URL.sub("//***@", argument))
+            shown.append(_SECRET_IN_URL.sub(r"\1***@", argument))
         hides_next = secret and not equals
     return shown
 

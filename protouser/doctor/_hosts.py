@@ -15,7 +15,7 @@ from protouser._summary import duration
 from protouser._url import Url
 from protouser._user import ProtocolUser
 from protouser.doctor._finding import FINE, NOTE, PROBLEM, Finding
-from protouser.net import dial
+from protouser.net import Proxy, dial, dial_through
 
 __all__ = ["hosts"]
 
@@ -56,19 +56,20 @@ def _reach(user_class: type[User], given: str | None) -> str | None:
         if user_class.connect is not ProtocolUser.connect:
             return None
     host = given or user_class.host
-    return _dial(str(host)) if host else None
+    return _dial(str(host), user_class) if host else None
 
 
 def _open(user_class: type[ProtocolUser], host: str) -> str:
     client_class = user_class._class_for(host)
     names = client_class.option_names
-    options = {name: getattr(user_class, name) for name in names if hasattr(user_class, name)}
+    given = {name: getattr(user_class, name) for name in names if hasattr(user_class, name)}
+    options = {name: value for name, value in given.items() if not isinstance(value, property)}
     with client_class(host, **{**options, "timeout": _PATIENCE}) as client:
         client.open()
         return str(client.url)
 
 
-def _dial(host: str) -> str | None:
+def _dial(host: str, user_class: Any) -> str | None:
     try:
         url = Url.parse(host)
     except ConfigurationError:
@@ -76,5 +77,16 @@ def _dial(host: str) -> str | None:
     port = url.port or _HTTP_PORTS.get(url.scheme)
     if port is None:
         return None
-    dial(url.host, port, timeout=_PATIENCE, peer=str(url)).close()
+    proxy = _proxy_of(user_class, url)
+    if proxy is not None and url.scheme == "http" and not proxy.is_socks:  # makes no tunnel
+        dial(proxy.host, proxy.port, timeout=_PATIENCE, peer=str(proxy)).close()
+        return str(proxy)
+    dial_through(proxy, url.host, port, timeout=_PATIENCE, peer=str(url)).close()
     return str(url)
+
+
+def _proxy_of(user_class: Any, url: Url) -> Proxy | None:
+    wanted = getattr(user_class, "proxy", None)
+    if isinstance(wanted, property):  # each user has its own
+        return None
+    return Proxy.choose(wanted, getattr(user_class, "no_proxy", None), url)

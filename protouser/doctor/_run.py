@@ -14,12 +14,14 @@ from typing import Any, Final
 
 from protouser._attach import check_hosts_of
 from protouser._errors import ConfigurationError
+from protouser._proxy import PROXY
 from protouser.doctor._blocking import blocking_libraries
 from protouser.doctor._environment import adapters_that_fail, patches, versions
 from protouser.doctor._finding import FINE, NOTE, PROBLEM, WARNING, Finding
 from protouser.doctor._forks import Opened, opened_by_import
 from protouser.doctor._hosts import hosts
 from protouser.doctor._limits import limits
+from protouser.doctor._proxy import proxy_of_a_run, use_proxy
 from protouser.doctor._trial import trial
 
 __all__ = ["add_arguments", "examine", "run"]
@@ -32,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("locustfile", nargs="?", type=Path, help="also examine this file")
     parser.add_argument("-H", "--host", help="as locust's --host")
+    parser.add_argument(
+        PROXY.flag,
+        dest="proxy",
+        metavar=PROXY.metavar,
+        help="as for locust; its variable and Locust's configuration files hold here too",
+    )
     parser.add_argument("-u", "--users", type=int, default=1, help="how many are planned")
     parser.add_argument(
         "--processes", type=int, default=1, help="worker processes that share them on this machine"
@@ -54,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
     for finding in examine(
         options.locustfile,
         host=options.host,
+        proxy=options.proxy,
         users=options.users,
         processes=options.processes,
         connect=not options.no_connect,
@@ -70,6 +79,7 @@ def examine(
     locustfile: Path | None = None,
     *,
     host: str | None = None,
+    proxy: str | None = None,
     users: int = 1,
     processes: int = 1,
     connect: bool = True,
@@ -80,6 +90,7 @@ def examine(
     Args:
         locustfile: it is imported, as Locust would.
         host: as ``--host``.
+        proxy: as ``--protouser-proxy``.
         users: how many are planned.
         processes: how many processes share them.
         connect: try whether hosts can be reached.
@@ -98,7 +109,7 @@ def examine(
         return
     yield from opened_by_import(before, Opened.now(), variables)
     yield from blocking_libraries(locustfile, variables)
-    yield from _classes(locustfile, user_classes, host)
+    yield from _classes(locustfile, user_classes, host, proxy)
     yield from limits(user_classes, users, processes, host)
     reachable = True
     for finding in hosts(user_classes, host) if connect else ():
@@ -115,15 +126,20 @@ def _imported(file: Path) -> tuple[list[type[User]], dict[str, Any]]:
     return list(classes.values()), vars(sys.modules[file.stem])
 
 
-def _classes(file: Path, user_classes: list[type[User]], host: str | None) -> Iterator[Finding]:
+def _classes(
+    file: Path, user_classes: list[type[User]], host: str | None, proxy: str | None
+) -> Iterator[Finding]:
     if not user_classes:
         text = f"{file} has no user class that can run"
         yield Finding(PROBLEM, "locustfile", text, "is abstract = True left in it?")
         return
     try:
-        check_hosts_of(user_classes, host)
+        wanted = proxy_of_a_run(proxy)
+        use_proxy(user_classes, wanted)
+        check_hosts_of(user_classes, host, wanted)
     except ConfigurationError as error:
-        yield Finding(PROBLEM, "locustfile", str(error), "mend the host")
+        remedy = "" if ";" in str(error) else "mend the host"
+        yield Finding(PROBLEM, "locustfile", str(error), remedy)
     for each in user_classes:
         if not each.tasks:
             text = f"{each.__name__} has no task"

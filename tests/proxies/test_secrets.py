@@ -1,0 +1,150 @@
+"""A password of a proxy is in nothing that a run or the doctor writes, shows or serves."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import PASSWORD, USER, free_port
+
+WRONG = "Tr0ub@dor"  # an "@" may stand in a password, and so end what is taken for one too early
+
+LOCUSTFILE = """
+from pathlib import Path
+from urllib.request import urlopen
+
+from locust import HttpUser, LoadTestShape, constant, events, task
+from protouser import ProxyMixin
+from protouser_socket import TcpUser
+
+PAGES = ("/", "/stats/requests", "/stats/report", "/stats/requests/csv", "/exceptions", "/logs")
+
+
+class Right(TcpUser):
+    host = "tcp://127.0.0.1:{tcp}"
+    wait_time = constant(0.05)
+
+    @task
+    def talk(self):
+        self.client.request(b"hello", check=lambda reply: False)
+
+
+class Wrong(Right):
+    proxy = "http://{user}:{wrong}@127.0.0.1:{refusing}"
+
+    def on_start(self):
+        raise RuntimeError("not to be reached")
+
+
+class Web(ProxyMixin, HttpUser):
+    host = "http://127.0.0.1:{http}"
+    wait_time = constant(0.05)
+
+    @task
+    def page(self):
+        self.client.get("/")
+
+
+class Refused(Web):
+    proxy = "http://{user}:{wrong}@127.0.0.1:{refusing}"
+
+
+class UntilAllIsSeen(LoadTestShape):
+    def tick(self):
+        failures = self.runner.stats.errors.values()
+        seen = {{failure.name for failure in failures}} >= {{"request", "connect", "/"}}
+        return None if seen or self.get_run_time() > 20 else (4, 4)
+
+
+@events.test_stop.add_listener
+def keep_pages(environment, **_):
+    for number, page in enumerate(PAGES):
+        with urlopen(f"http://127.0.0.1:{{environment.web_ui.port}}{{page}}") as answer:
+            Path(f"page-{{number}}").write_bytes(answer.read())
+"""
+
+
+@pytest.fixture
+def locustfile(ports, proxy_named):
+    numbers = {"tcp": ports["tcp"], "http": ports["http"], "refusing": proxy_named("proxy_py").port}
+    return LOCUSTFILE.format(user=USER, wrong=WRONG, **numbers)
+
+
+@pytest.fixture
+def wanted(proxy_named):
+    return proxy_named("tinyproxy_auth").url("http", USER, PASSWORD)
+
+
+def secrets_in(*texts):
+    """Which secrets stand where; nothing is expected."""
+    words = [WRONG, "Tr0ub", *(encoded(password) for password in (WRONG, PASSWORD)), PASSWORD]
+    return [(word, text[:80]) for word in words for text in texts if word in text]
+
+
+def encoded(password):
+    return base64.b64encode(f"{USER}:{password}".encode()).decode()
+
+
+def test_a_run(locustfile, wanted, run_locust, tmp_path):
+    outputs = ["--csv", "csv", "--html", "report.html", "--logfile", "log", "--loglevel", "DEBUG"]
+    outputs += ["--protouser-json", "ours.json", "--protouser-csv", "ours"]
+    outputs += [
+        "--protouser-threshold",
+        "failures < 1%",
+        "--protouser-junit",
+        "ours.xml",
+        "--protouser-trace",
+        "all",
+    ]
+    outputs += ["--protouser-trace-file", "trace.jsonl", "--protouser-proxy", wanted]
+    on_the_web = ["--autostart", "--autoquit", "0", "--web-host", "127.0.0.1", "--web-port"]
+    on_the_web.append(str(free_port()))
+    run = run_locust(locustfile, *outputs, *on_the_web)
+    assert run.row("tcp", "request")["num_failures"] > 0, run.stderr
+    files = {
+        path.name: path.read_text(errors="replace")
+        for path in tmp_path.iterdir()
+        if path.is_file() and path.name != "locustfile.py"
+    }
+    assert secrets_in(run.stdout, run.stderr, *files.values()) == []
+    assert "***" in files["ours.json"]
+    assert f"{USER}:***@" in files["trace.jsonl"]
+    assert "407" in files["page-1"]
+    assert len(files) >= 16, sorted(files)
+
+
+def doctor(folder, *arguments, **environment):
+    command = [sys.executable, "-m", "protouser", "doctor", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert secrets_in(done.stdout) == []
+    return done.stdout
+
+
+def test_the_doctor_goes_through_the_proxies(locustfile, wanted, tmp_path):
+    (tmp_path / "file.py").write_text(locustfile)
+    said = doctor(tmp_path, "file.py", "--protouser-proxy", wanted)
+    assert f"problem  hosts       Wrong: the proxy http://{USER}:***@" in said
+    for name in ("Right", "Web", "Refused"):
+        assert f"ok       hosts       {name}: " in said, said
+
+
+def test_the_doctor_hears_what_a_run_would(locustfile, wanted, tmp_path):
+    (tmp_path / "file.py").write_text(locustfile)
+    refused = wanted.replace("http", "https").replace(PASSWORD, WRONG)
+    said = doctor(tmp_path, "file.py", LOCUST_PROTOUSER_PROXY=refused)
+    assert "problem  locustfile  --protouser-proxy or LOCUST_PROTOUSER_PROXY" in said
+    assert "TLS to the proxy itself is not supported" in said
+    (tmp_path / "locust.conf").write_text(f"protouser-proxy = {refused}\n")
+    assert "TLS to the proxy itself is not supported" in doctor(tmp_path, "file.py")
