@@ -299,6 +299,8 @@ def _sample(ident: int) -> tuple[FrameType, _Sample] | None:
     root = frame
     walked: FrameType | None = frame
     while walked is not None:
+        if walked.f_code is Watchdog._beat.__code__:
+            return None  # the beat itself: the process wants the processor
         if place is None and not _is_library(walked.f_code.co_filename):
             place = _place_of(walked)
         root, walked = walked, walked.f_back

@@ -16,7 +16,7 @@ from gevent.monkey import get_original
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protouser import ProtocolUser, arrival_rate, now
+from protouser import Feeder, ProtocolUser, arrival_rate, now
 from protouser._attach import attach
 from protouser._results import document
 from protouser._session import Session
@@ -262,16 +262,22 @@ def test_messages_that_wait_for_their_handler_are_no_lack_of_threads():
 
 
 def test_too_slow_data_is_named():
+    def slow():
+        for number in range(1000):
+            gevent.sleep(0.1)
+            yield {"n": number}
+
+    rows = Feeder(slow, name="orders", at_end="wait")
+
     class Waiting(Worker):
+        wait_time = constant(0)
+
         @task
         def work(self):
-            began = now()
-            gevent.sleep(0.1)  # where a feeder waits, and reports it like this
-            waited = round((now() - began) * 1e9)
-            self._session.figures.record("feeder", "rows.csv", "wait", "success", waited)
+            next(rows)
 
-    results = load(Waiting, users=3, seconds=1.2)
-    assert "rows of rows.csv" in causes(results)[DATA]["text"]
+    results = load(Waiting, users=3, seconds=1.5)
+    assert "rows of orders" in causes(results)[DATA]["text"]
 
 
 def test_it_is_in_the_summary_and_the_results(monkeypatch, locust_env: Environment):

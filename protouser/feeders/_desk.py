@@ -11,7 +11,7 @@ from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from protouser._call import now
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from protouser.feeders._feeding import Feeding
 
 __all__ = ["Desk"]
+
+#: A row that took less, in seconds, was there; one from a slow source was waited for.
+_AT_ONCE: Final = 0.001
 
 _LOOK_AGAIN = 0.5
 
@@ -179,7 +182,7 @@ class Desk:
         """Have at least one row ready, or raise what the end of the data means."""
         began = now()
         state = self._fill(stock, user)
-        if state == READY:
+        if state == READY and now() - began < _AT_ONCE:
             return
         self.tally.waited += 1
         while state != READY:
