@@ -9,8 +9,10 @@ import contextlib
 import gc
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -216,11 +218,25 @@ def run_locust(tmp_path: Path) -> Callable[..., LocustRun]:
         command = [sys.executable, "-m", "locust", "-f", str(file), "--json-file", stem]
         if not {"--worker", "--autostart", "--headless"}.intersection(arguments):
             command.append("--headless")
+        if "--processes" in arguments:  # not the usual port, where another run may listen
+            port = str(free_port())
+            command += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+            command += ["--master-host", "127.0.0.1", "--master-port", port]
         ended = _run_and_end([*command, *arguments], tmp_path, timeout)
         written = tmp_path / f"{stem}.json"
         return LocustRun(*ended, json.loads(written.read_text()) if written.exists() else [])
 
     return run
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below those that the system gives to clients by itself."""
+    for _ in range(100):
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port between 20,000 and 32,000")
 
 
 def _run_and_end(command: list[str], folder: Path, timeout: float) -> tuple[int, str, str]:

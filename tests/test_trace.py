@@ -163,7 +163,6 @@ def test_workers_send_their_traces_and_the_master_writes_them(run_locust, tmp_pa
     run_locust(
         LOCUSTFILE, "-u", "4", "-r", "4", "-t", "2s", "--processes", "2",
         "--protouser-trace", "name=look", "--protouser-trace-limit", "3",
-        "--master-bind-port", "30771", "--master-port", "30771",
     )  # fmt: skip
     found = records(tmp_path / "protouser-trace.jsonl")
     assert len({each["worker"] for each in found}) == 2
