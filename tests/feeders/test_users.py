@@ -70,19 +70,24 @@ def test_every_class_has_all_rows():
         assert sorted(n for rows in seen.values() for n in rows) == [*range(COUNT)]
 
 
-def test_a_sticky_row_stays_with_its_user():
+@pytest.mark.parametrize("_time", range(3))
+def test_a_sticky_row_stays_with_its_user(_time):
     feeder = numbers(sticky=True)
-    seen = []
+    lives = []
 
     class Taker(ProtocolUser):
-        wait_time = constant(60)
+        wait_time = constant(0)
+
+        def on_start(self):
+            self.rows = set()
+            lives.append(self.rows)
 
         @task
         def take(self):
-            seen.append([next(feeder).n for _ in range(5)])
+            self.rows.add(next(feeder).n)
 
-    load(Taker, users=3, seconds=0.3)
-    assert sorted(seen) == [[0] * 5, [1] * 5, [2] * 5]
+    load(Taker, users=3, seconds=0.2)
+    assert sorted(map(sorted, lives)) == [[0], [1], [2]]
 
 
 def test_a_sticky_row_goes_to_the_next_user_when_its_own_stops():
@@ -174,6 +179,31 @@ def test_a_user_is_found_from_what_it_spawned_and_from_nested_tasks():
 
     load(Taker, users=1, seconds=20)
     assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize("spawned", [False, True])
+def test_a_user_is_found_when_its_end_is_scheduled_and_not_come_yet(spawned):
+    feeder = numbers()
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        def take(self):
+            seen.append(next(feeder).n)
+
+        @task
+        def take_to_the_last(self):
+            self.take()
+            self.greenlet.kill(block=False)
+            if spawned:
+                gevent.spawn(lambda: seen.append(next(feeder).n))
+                gevent.idle()
+            else:
+                self.take()
+
+    load(Taker, users=1, seconds=0.2)
+    assert seen == [0, 1]
 
 
 def test_several_rows_at_once_or_none():
