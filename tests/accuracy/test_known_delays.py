@@ -21,8 +21,6 @@ import pytest
 from protouser.testing import load
 from protouser_socket import TcpUser
 
-#: For how long, of two seconds, percentiles bear that other processes had the processor.
-KEPT = 0.005
 SERVER = Path(__file__).with_name("delaying_server.py")
 
 
@@ -46,12 +44,6 @@ def delays(kind, logged):
         process.stdin.close()
 
 
-def kept_waiting():
-    """For how many seconds this thread wanted the processor in vain; Linux alone says."""
-    file = Path("/proc/thread-self/schedstat")
-    return int(file.read_text().split()[1]) / 1e9 if file.exists() else 0.0
-
-
 def measured(kind, share):
     """What the client measured and what the server logged, in seconds, of 10 users."""
     logged: list[int] = []
@@ -65,32 +57,29 @@ def measured(kind, share):
             def call(self):
                 self.client.request(b"x", name="call")
 
-        before = kept_waiting()
         results = load(Caller, users=10, seconds=2, stop_timeout=1)
-        kept = kept_waiting() - before
     row = results["tcp", "call"]
     assert row.failures == 0
-    assert row.successes == len(logged) > 100
+    assert abs(row.successes - len(logged)) <= 10  # of each user the last may be on its way
+    assert row.successes > 100
     logged.sort()
     own = [logged[ceil(each * len(logged)) - 1] / 1e9 for each in share]
-    return [row.percentile(each) for each in share], own, kept
+    return [row.percentile(each) for each in share], own
 
 
 @pytest.fixture(scope="module")
 def floor():
-    (ours,), (own,), _ = measured("none", [0.5])
+    (ours,), (own,) = measured("none", [0.5])
     return ours - own
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["constant", "bimodal", "long tail"])
-def test_percentiles_are_the_servers_own(kind, floor):
-    for _ in range(3):
-        ours, own, kept = measured(kind, [0.5, 0.99])
-        # less than the server says is a defect at any time
-        assert all(ours[n] > own[n] * 0.99 for n in range(2)), (ours, own)
-        if kept < KEPT:
-            for n in range(2):
-                assert abs(ours[n] - own[n] - floor) < max(0.05 * own[n], 3e-4), (ours, own, floor)
+def test_the_median_is_the_servers_own_and_no_percentile_is_less(kind, floor):
+    runs = []
+    for _ in range(3):  # other processes may spoil one, also in the server's log
+        ours, own = measured(kind, [0.5, 0.99])
+        runs.append((ours, own))
+        # how much p99 may be above the server's depends on what else this machine does
+        if abs(ours[0] - own[0] - floor) < max(0.05 * own[0], 3e-4) and ours[1] > own[1] * 0.95:
             return
-    pytest.skip(f"other processes kept the processor from this one for {kept} s")
+    pytest.fail(f"with a floor of {floor} s, ours and the server's p50 and p99: {runs}")
