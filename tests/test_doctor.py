@@ -81,6 +81,10 @@ PLANTED = {
         "    host = 'tcp://127.0.0.1:1'\n    tasks = [print]",
         "problem  limits      100 users in one process need about 2",
     ),
+    "a feeder without a file": (
+        "from protouser import CsvFeeder\nrows = CsvFeeder('nowhere.csv')",
+        "problem  feeders     ",
+    ),
     "an error in the file": (
         "import nothing_of_this_name",
         "cannot be imported: ModuleNotFoundError: No module named 'nothing_of_this_name'",

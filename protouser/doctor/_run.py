@@ -17,6 +17,7 @@ from protouser._errors import ConfigurationError
 from protouser._proxy import PROXY
 from protouser.doctor._blocking import blocking_libraries
 from protouser.doctor._environment import adapters_that_fail, patches, versions
+from protouser.doctor._feeders import feeders
 from protouser.doctor._finding import FINE, NOTE, PROBLEM, WARNING, Finding
 from protouser.doctor._forks import Opened, opened_by_import
 from protouser.doctor._hosts import hosts
@@ -110,6 +111,7 @@ def examine(
     yield from opened_by_import(before, Opened.now(), variables)
     yield from blocking_libraries(locustfile, variables)
     yield from _classes(locustfile, user_classes, host, proxy)
+    yield from feeders()
     yield from limits(user_classes, users, processes, host)
     reachable = True
     for finding in hosts(user_classes, host) if connect else ():

@@ -27,7 +27,7 @@ from protouser.feeders._tally import Tally
 if TYPE_CHECKING:
     from protouser.feeders._feeder import Feeder
 
-__all__ = ["Feeding"]
+__all__ = ["Feeding", "declared_feeders"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Feeding:
             ConfigurationError: data that cannot be used, or two feeders with one name.
         """
         names: set[str] = set()
-        for feeder in sorted(_declared, key=lambda feeder: feeder.name):
+        for feeder in declared_feeders():
             if feeder.share == "test" and feeder.name in names:
                 _refuse_twice(feeder)
             if feeder.share == "test":
@@ -321,6 +321,11 @@ class Feeding:
             runner.quit()
         else:
             runner.stop()
+
+
+def declared_feeders() -> list[Feeder]:
+    """The feeders that are declared in this process, by name."""
+    return sorted(_declared, key=lambda feeder: feeder.name)
 
 
 def _refuse_twice(feeder: Feeder) -> None:
