@@ -1,0 +1,116 @@
+"""The Python blocks of the docs: where they stand, what each needs, and how one is run.
+
+A comment in the line above a block says what it needs, and no reader of the page sees it:
+
+* ``<!-- with: accounts, broker -->``: pytest fixtures, each of which gives a ``Setting``, the names
+  that the block takes for granted and what has to be true after it.
+* ``<!-- not run: why -->``: no program, but a piece of one.
+
+Without a comment a block runs as it stands; what ``locust`` and ``protouser`` export is there.
+User classes that a block defines are put under a small load.
+"""
+
+from __future__ import annotations
+
+import locust
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import protouser
+from protouser.testing import Results, load
+
+__all__ = ["Block", "Setting", "blocks_of", "run"]
+
+ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"(?:^<!-- (with|not run): ([^\n]+) -->\n)?^```python\n(.*?)^```$", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: the page, the line of its first line, the fixtures that it needs, its text."""
+
+    page: str
+    line: int
+    needs: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+@dataclass
+class Setting:
+    """What a block takes for granted.
+
+    Attributes:
+        names: what it uses and does not import.
+        host: where its users find their server, instead of what the block says.
+        users: how many of them run, of all classes together.
+        seconds: how long, unless they stop sooner.
+        check: is called with the names after the block and what its users measured.
+    """
+
+    names: dict[str, Any] = field(default_factory=dict)
+    host: str | None = None
+    users: int = 1
+    seconds: float = 0.5
+    check: Callable[[dict[str, Any], Results | None], None] = lambda names, results: None
+
+
+def blocks_of(*pages: str) -> list[Block]:
+    """The Python blocks of some pages that are to be run."""
+    return [block for page in pages for block in _blocks(page)]
+
+
+def _blocks(page: str) -> Iterator[Block]:
+    text = (ROOT / page).read_text()
+    for found in FENCE.finditer(text):
+        word, argument, code = found.groups()
+        line = text.count("\n", 0, found.start(3)) + 1
+        needs = tuple(argument.split(", ")) if word == "with" else ()
+        if word != "not run":
+            yield Block(page, line, needs, code)
+
+
+def run(block: Block, *settings: Setting) -> None:
+    """Execute a block, let its users run, and check what the settings ask for.
+
+    Raises:
+        AssertionError: a user class measured nothing, failed, or raised.
+    """
+    names = _names()
+    for setting in settings:
+        names |= setting.names
+    text = "\n" * (block.line - 1) + block.text  # a traceback shows the line of the page
+    exec(compile(text, block.page, "exec"), names)
+    results = _load(names, settings)
+    for setting in settings:
+        setting.check(names, results)
+
+
+def _names() -> dict[str, Any]:
+    given = {name: getattr(protouser, name) for name in protouser.__all__}
+    of_locust = {name: each for name, each in vars(locust).items() if not name.startswith("_")}
+    return {**of_locust, **given, "__name__": "block"}
+
+
+def _load(names: dict[str, Any], settings: tuple[Setting, ...]) -> Results | None:
+    kinds = [each for each in names.values() if getattr(each, "__module__", "") == "block"]
+    users = [each for each in kinds if isinstance(each, type) and issubclass(each, locust.User)]
+    if not users:
+        return None
+    for setting in settings:
+        for user in users:
+            user.host = setting.host or user.host
+    count = max([len(users), *(setting.users for setting in settings)])
+    seconds = max([0.5, *(setting.seconds for setting in settings)])
+    results = load(*users, users=count, seconds=seconds)
+    assert not results.errors, results.errors
+    assert results.reports, "the users called nothing"
+    failed = [report for report in results.reports if report.exception is not None]
+    assert not failed, failed
+    return results
