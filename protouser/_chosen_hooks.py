@@ -161,12 +161,18 @@ def _complain(function: Callable[..., Any], call: Call, error: Exception) -> Non
 
 def _modules_in_reach(user_class: type) -> set[str]:
     """The modules that a class and its bases come from, and what these modules have imported."""
-    own = {base.__module__ for base in user_class.__mro__}
-    reach = set(own)
-    for name in own:
-        for value in list(vars(sys.modules[name]).values()) if name in sys.modules else ():
-            if isinstance(value, ModuleType):
-                reach.add(value.__name__)
-            else:
-                reach.add(str(getattr(value, "__module__", None)))
+    reach = {_module_of(base) for base in user_class.__mro__}
+    for name in tuple(reach):
+        module = sys.modules.get(name)
+        for value in list(vars(module).values()) if isinstance(module, ModuleType) else ():
+            reach.add(_module_of(value))
     return reach
+
+
+def _module_of(value: Any) -> str:
+    """Where something was defined, or itself; empty for what does not say, or not by a name."""
+    try:
+        name = value.__name__ if isinstance(value, ModuleType) else value.__module__
+    except Exception:  # noqa: BLE001  a stand-in for something else may raise anything here
+        return ""
+    return name if isinstance(name, str) else ""

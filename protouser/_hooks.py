@@ -70,11 +70,23 @@ class Hook:
         return self if instance is None else MethodType(self.function, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and len(args) == 1 and inspect.isfunction(args[0]):
+            self._refuse_to_decorate(args[0])
         return self.function(*args, **kwargs)
 
     def remove(self) -> None:
         """Take a hook of the whole test back; users that have started keep it."""
         _of_test.withdraw(self)
+
+    def _refuse_to_decorate(self, function: FunctionType) -> None:
+        """No message and no call is a function: this one was meant to select messages."""
+        if any(use.moment == MESSAGE for use in self.uses):
+            _of_test.withdraw(self)
+            name, hook = self.function.__name__, function.__name__
+            raise ConfigurationError(
+                f"@on_message({name}) takes {name} for the hook, as a function with a name always"
+                f" is; where it selects the messages of {hook}, write @on_message(match={name})"
+            )
 
 
 class _TestHooks:
@@ -196,19 +208,26 @@ def on_disconnect(function: Any = None, /, *, protocol: str = "") -> Any:
 @overload
 def on_message(pattern: Function, /) -> Function: ...
 @overload
-def on_message(pattern: Any = None, *, protocol: str = "") -> Decorator[Any]: ...
-def on_message(pattern: Any = None, *, protocol: str = "") -> Any:
+def on_message(pattern: Any = None, *, match: Any = None, protocol: str = "") -> Decorator[Any]: ...
+def on_message(pattern: Any = None, *, match: Any = None, protocol: str = "") -> Any:
     """Run a function with the messages that a server sends, in order, also between tasks.
 
     Without a pattern it sees every message, and takes none: whoever waits for one gets it all the
     same. With a pattern the messages that it selects are for this function: they are counted as a
     row "message", and ``receive`` does not see them. A pattern is a matcher, as
-    ``field("type", "news")``, or, in MQTT, a topic filter, which is subscribed to.
+    ``field("type", "news")``, or, in MQTT, a topic filter, which is subscribed to. A function that
+    was defined with a name is given as ``match=``; without that word it is the hook itself.
 
     It runs in a greenlet of its own, and may block. What it raises is logged and counted as an
     error. It may be marked for several patterns.
     """
-    if callable(pattern) and _is_plain_function(pattern):
+    if match is not None:
+        if pattern is not None or not callable(match):
+            raise ConfigurationError(
+                f"on_message(match={match!r}): match= is one predicate, and the only pattern"
+            )
+        return _marking(Use(MESSAGE, match, protocol))
+    if isinstance(pattern, Hook) or _has_name(pattern):
         return _mark(MESSAGE, pattern, protocol, None)
     if pattern is not None and not (callable(pattern) or isinstance(pattern, str)):
         raise ConfigurationError(
@@ -232,6 +251,11 @@ def _marking(use: Use) -> Callable[[Any], Any]:
             hook = function
         elif not inspect.isfunction(function):
             raise ConfigurationError(f"a hook is a function, not {function!r}")
+        elif _runs_later(function):
+            raise ConfigurationError(
+                f"the hook {function.__qualname__} is an async function or a generator, of which"
+                " nothing would run; write a plain def without yield"
+            )
         else:
             hook = Hook(function)
             if not _in_class_body(function):
@@ -242,9 +266,15 @@ def _marking(use: Use) -> Callable[[Any], Any]:
     return decorate
 
 
-def _is_plain_function(value: Any) -> bool:
-    """True for what is decorated without parentheses; a matcher is no function of its own."""
-    return isinstance(value, Hook) or getattr(value, "__name__", "<lambda>") != "<lambda>"
+def _has_name(value: Any) -> bool:
+    """True for a function that was written with ``def``, which is what is decorated."""
+    return inspect.isfunction(value) and value.__name__ != "<lambda>"
+
+
+def _runs_later(function: FunctionType) -> bool:
+    """True for what only returns something that is to be awaited or read."""
+    kinds = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+    return bool(function.__code__.co_flags & kinds)
 
 
 def _in_class_body(function: FunctionType) -> bool:

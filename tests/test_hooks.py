@@ -5,10 +5,19 @@ from __future__ import annotations
 from locust import task
 from locust.exception import StopUser
 
+import sys
+
 import pytest
 
-from protouser import ConfigurationError, ProtocolUser, after_call, before_call, on_failure
-from protouser._hooks import Hook, hooks_of_test
+from protouser import (
+    ConfigurationError,
+    ProtocolUser,
+    after_call,
+    before_call,
+    on_failure,
+    on_message,
+)
+from protouser._hooks import MESSAGE, Hook, hooks_of_test
 from protouser.testing import load
 
 SAID = []
@@ -70,6 +79,26 @@ def test_hooks_of_one_module_are_not_those_of_another_test():
     assert SAID == []
 
 
+class Proxy:
+    """As Flask's ``request`` is out of a request: whatever it is asked for, it raises."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError("working outside of a request")
+
+
+def test_classes_and_modules_that_are_no_usual_ones_have_their_hooks(monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "stand_in", Proxy(), raising=False)
+    monkeypatch.setitem(sys.modules, "left_out", None)
+    monkeypatch.setitem(sys.modules, "no_module", 7)
+    for odd in ([], 7, None, "left_out", "no_module", "never imported"):
+        SAID.clear()
+        own = before_call("of the module*")(lambda self, call: SAID.append("class"))
+        base = type("Base", (), {"word": "odd"})
+        base.__module__ = odd
+        load(user(measured("of the module"), base, MixIn, own=own), users=1, seconds=5)
+        assert SAID == [("module", "odd"), ("mix-in", "odd"), "class"], odd
+
+
 def test_a_second_import_does_not_double_hooks(tmp_path):
     file = tmp_path / "imported_twice.py"
     text = "from protouser import before_call\n@before_call('a')\ndef _(call): ...\n"
@@ -114,6 +143,55 @@ def test_what_is_no_function_is_refused():
             decorator(7)
     with pytest.raises(ConfigurationError, match="a hook is a function"):
         before_call("x")(len)
+
+
+def is_news(message):
+    return message == "news"
+
+
+def test_a_predicate_with_a_name_is_given_as_match():
+    before = hooks_of_test()
+    words = r"write @on_message\(match=is_news\)"
+    with pytest.raises(ConfigurationError, match=f"selects the messages of take, {words}"):
+
+        @on_message(is_news)
+        def take(self, message):
+            pass
+
+    assert hooks_of_test() == before
+
+    @on_message(match=is_news)
+    @on_message(str.isdigit)
+    def right(self, message):
+        pass
+
+    assert [use.pattern for use in right.uses] == [is_news, str.isdigit]
+    right.remove()
+    for wrong in ({"match": "news"}, {"pattern": "a", "match": is_news}):
+        with pytest.raises(ConfigurationError, match="match= is one predicate"):
+            on_message(**wrong)
+
+
+def test_a_function_without_parentheses_is_the_hook():
+    @on_message
+    def see(message):
+        return message
+
+    assert [(use.moment, use.pattern) for use in see.uses] == [(MESSAGE, None)]
+    assert see("news") == "news"
+    see.remove()
+
+
+def test_what_would_not_run_is_refused():
+    async def later(call):
+        pass
+
+    def some(call):
+        yield
+
+    for function in (later, some):
+        with pytest.raises(ConfigurationError, match=f"the hook .*{function.__name__} is an async"):
+            before_call(function)
 
 
 def test_the_locust_command_runs_the_hooks_of_all_modules(run_locust, tmp_path):

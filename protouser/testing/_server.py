@@ -32,7 +32,8 @@ class ScriptedServer:
     An echoing server also obeys: ``sleep 0.2`` is answered after 0.2 s, ``fail`` with ``error``;
     ``push 0.2`` is answered, and followed by ``pushed`` 0.2 s later; ``tell 3`` is answered by
     three messages; ``close`` ends the connection in order, ``drop`` resets it, ``half`` and
-    ``garbage`` do as the behaviours; ``quiet`` is not answered.
+    ``garbage`` do as the behaviours; ``quiet`` is not answered. Without their number ``sleep``,
+    ``push`` and ``tell`` are messages like any other.
 
     Attributes:
         host, port: where it listens; "" and 0 on a Unix socket.

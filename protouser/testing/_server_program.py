@@ -22,6 +22,10 @@ BEHAVIOURS = ("echo", "slow", "late", "silent", "unread", "close", "garbage", "h
 
 _GARBAGE = b"\xff\xfe\xfd\xfc" * 1024
 _GREATEST_MESSAGE = 64 * 1024 * 1024
+#: Seconds, or messages; a slip of the tester's must not keep the server busy for ever.
+_GREATEST_NUMBER = 1_000_000
+#: Words that are commands only with a number after them; alone they are messages like any other.
+_NUMBERED: dict[bytes, Callable[[bytes], float]] = {b"sleep": float, b"push": float, b"tell": int}
 
 
 class Server:
@@ -123,7 +127,7 @@ class Conversation:
 
     async def _command(self, word: bytes, words: list[bytes], message: bytes) -> bool:
         command = self._COMMANDS.get(word)
-        if command is None:
+        if command is None or (word in _NUMBERED and not _is_number(word, words)):
             self.writer.write(self._framed(message))
             await self.writer.drain()
             return True
@@ -186,6 +190,14 @@ class Conversation:
         b"garbage": _garbage,
         b"drop": _drop,
     }
+
+
+def _is_number(word: bytes, words: list[bytes]) -> bool:
+    """True when a word is followed by the number that it needs."""
+    try:
+        return bool(words) and 0 <= _NUMBERED[word](words[0]) <= _GREATEST_NUMBER
+    except ValueError:
+        return False
 
 
 if __name__ == "__main__":

@@ -144,6 +144,14 @@ def test_a_push_is_received_and_its_waiting_is_a_series(client, environment, rep
     assert waited.count == 1
 
 
+@pytest.mark.parametrize(
+    "text", [b"push", b"push soon", b"sleep", b"sleep nan", b"tell", b"tell 1.5"]
+)
+def test_a_command_without_its_number_is_echoed(client, text):
+    assert client.request(text) == text
+    assert client.request(b"after it") == b"after it"
+
+
 def test_a_push_that_is_there_already_was_not_waited_for(client, environment):
     client.request(b"tell 2")
     until(lambda: len(client.connection.inbox) == 1)
