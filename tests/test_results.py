@@ -18,7 +18,7 @@ from hdrh.log import HistogramLogReader
 from protouser import ConfigurationError, ProtocolUser, _buckets, annotate, attach, stage
 from protouser.__main__ import main
 from protouser._figures import CANCELLED, FAILURE, RESPONSE, SERVICE, SUCCESS, WARM_UP, Figures
-from protouser._results import BASELINE, HDR, SCHEMA, compare, document
+from protouser._results import BASELINE, HDR, SCHEMA, compare, document, hdr_log
 from protouser._results._document import without_secrets
 from protouser._results._files import writable
 from protouser._results._hdr import LARGEST
@@ -366,3 +366,42 @@ def test_a_run_that_is_slower_than_its_baseline_fails(run, tmp_path, factor, exi
     worse = 3 if exit_code else 0
     head = f"Against the baseline: {worse} of 3 percentiles got worse"
     assert head in run.session.sections.lines()
+
+
+@pytest.mark.parametrize("write", [document, hdr_log])
+def test_others_run_while_a_long_time_line_is_written(run, write):
+    for second in range(50):
+        figures = Figures()
+        for name in range(4):
+            figures.record("tcp", f"get {name}", SERVICE, SUCCESS, 5_000_000)
+        run.session.timeline.add(second, figures)
+    turns = []
+
+    def other():
+        while True:
+            turns.append(True)
+            gevent.sleep(0)
+
+    running = gevent.spawn(other)
+    write(run.session)
+    running.kill()
+    assert len(turns) >= 50  # one between any two slices, at least
+
+
+def test_slices_that_grow_wider_while_they_are_written_are_there_once(run):
+    def grow():
+        for second in range(300, 700):
+            run.session.timeline.add(second, one_call())
+
+    def one_call():
+        figures = Figures()
+        figures.record("tcp", "get", SERVICE, SUCCESS, 5_000_000)
+        return figures
+
+    for second in range(300):
+        run.session.timeline.add(second, one_call())
+    growing = gevent.spawn(grow)
+    slices = document(run.session)["timeline"]
+    growing.join()
+    assert [each["at"] for each in slices] == list(range(0, 700, 2))
+    assert sum(each["calls"][0]["count"] for each in slices) == 700

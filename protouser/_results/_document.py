@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
+import gevent
+
 from protouser._call import time_of_day
 from protouser._results._rows import (
     FEW,
@@ -24,6 +26,7 @@ from protouser._results._rows import (
 )
 from protouser._session import Session
 from protouser._stages import stages_of
+from protouser._timeline import Timeline
 
 __all__ = ["SCHEMA", "document", "without_secrets"]
 
@@ -104,11 +107,21 @@ def _stages(session: Session) -> list[dict[str, Any]]:
 
 
 def _timeline(session: Session) -> list[dict[str, Any]]:
-    timeline = session.timeline
-    rows = []
-    for begin, _ in timeline.slices():
-        figures = timeline.between(begin, begin + timeline.width)
-        seconds = min(timeline.width, max(session.seconds - begin, 0.0))
-        row = {"at": begin, "seconds": round(seconds, 3), "calls": call_rows(figures, FEW)}
-        rows.append({**row, "gauges": gauge_rows(figures)})
+    """A row for every slice. Others run between two of them, and may make slices wider."""
+    timeline, width = session.timeline, 0
+    rows: list[dict[str, Any]] = []
+    while width != timeline.width:
+        width, rows = timeline.width, []
+        for begin, _ in list(timeline.slices()):
+            rows.append(_slice_row(timeline, begin, session.seconds))
+            gevent.sleep(0)
+            if width != timeline.width:
+                break
     return rows
+
+
+def _slice_row(timeline: Timeline, begin: int, ended: float) -> dict[str, Any]:
+    figures = timeline.between(begin, begin + timeline.width)
+    seconds = min(timeline.width, max(ended - begin, 0.0))
+    calls, gauges = call_rows(figures, FEW), gauge_rows(figures)
+    return {"at": begin, "seconds": round(seconds, 3), "calls": calls, "gauges": gauges}

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import gevent
+
 from protouser._call import time_of_day
 from protouser._errors import ConfigurationError
-from protouser._figures import SERVICE, SUCCESS, Figures, Key
+from protouser._figures import SERVICE, SUCCESS, Key
 from protouser._histogram import Histogram
 from protouser._options import Option, option
 from protouser._results._files import writable, write_file
 from protouser._session import Session
+from protouser._timeline import Slice
 
 __all__ = ["HDR", "LARGEST", "hdr_log", "write_hdr"]
 
@@ -65,19 +69,21 @@ def hdr_log(session: Session) -> str:
     # The library's own function for this line raises. Readers leave out what is before that time.
     writer.output_comment(f"[StartTime: {began:f} (seconds since epoch), {day}]")
     writer.output_legend()
-    for at, _ in timeline.slices():
-        seconds = max(min(timeline.width, session.seconds - at), 0.001)
-        for tag, histogram in _tagged(timeline.between(at, at + timeline.width)):
+    width, ended = timeline.width, session.seconds
+    for at, slice_ in list(timeline.slices()):
+        seconds = max(min(width, ended - at), 0.001)
+        for tag, histogram in _tagged(slice_):
             text.write(f"Tag={tag},")
             writer.output_interval_histogram(histogram, began + at, began + at + seconds)
+            gevent.sleep(0)  # a line takes about a millisecond, and there may be 60,000
     return text.getvalue()
 
 
-def _tagged(figures: Figures) -> list[tuple[str, Any]]:
-    return sorted(
-        ((_tag(key), _recorded(histogram)) for key, histogram in figures.timed.items()),
-        key=lambda pair: pair[0],
-    )
+def _tagged(slice_: Slice) -> Iterator[tuple[str, Any]]:
+    for tag, key in sorted((_tag(key), key) for key in slice_.timed):
+        histogram = Histogram()
+        histogram.add_packed(slice_.timed[key])
+        yield tag, _recorded(histogram)
 
 
 def _tag(key: Key) -> str:
