@@ -19,8 +19,9 @@ from protouser._request import Request
 __all__ = ["Correlate", "CorrelatedRequest", "Correlation", "Tally"]
 
 Message = TypeVar("Message")
-#: Counts something about the messages of a row; without a name they are those nobody asked for.
-Tally = Callable[[str, str | None], object]
+#: Counts something about the messages of a row, once or so often; without a name they are those
+#: nobody asked for.
+Tally = Callable[..., object]
 
 #: Ids that had their reply are remembered for at least so many further ones.
 _MOST_ANSWERED: Final = 1_000

@@ -53,6 +53,9 @@ class Inbox(Generic[Message]):
         tally: called with the name of a counter, and of the row that it is about: "dropped",
             "late replies", "duplicate replies".
         listener: called with each message and its time, before anybody gets it; True takes it.
+        on_passed: set where the listener sees every message: what is kept beyond ``limit`` before
+            anybody read is forgotten then, the oldest first, and the source never stops. Called
+            with each, and its time.
         on_end: called with the error when no more will come.
     """
 
@@ -66,6 +69,7 @@ class Inbox(Generic[Message]):
         self.on_unmatched: Callable[[Message], object] = _nothing
         self.tally: Tally = _nothing
         self.listener: Callable[[Message, float], object] | None = None
+        self.on_passed: Callable[[Message, float], object] | None = None
         self.on_end: Callable[[BaseException], object] | None = None
         self._hub = get_hub()
         self._kept: deque[tuple[Message, float]] = deque()
@@ -76,6 +80,8 @@ class Inbox(Generic[Message]):
         self._on_full = on_full
         self._on_drained = on_drained
         self._full = False
+        self._was_read = False
+        self._passed = 0
         self._timer: Any = None
         self._timer_at = 0.0
 
@@ -151,6 +157,8 @@ class Inbox(Generic[Message]):
             CallTimeout: none came in time.
             ConnectionLost: or what ``fail`` and ``end`` were given.
         """
+        if after is None and not self._was_read:
+            self._begin_to_read()
         if self._kept:
             place = 0 if match is None and after is None else self._find_kept(match, after)
             if place is not None:
@@ -310,6 +318,11 @@ class Inbox(Generic[Message]):
             self.tally("dropped", None)
             if self.unmatched == "fail":
                 self.on_unmatched(message)
+        elif self.on_passed is not None and not self._was_read:
+            kept.append((message, at))
+            if len(kept) > self._limit:
+                self._passed += 1
+                self.on_passed(*kept.popleft())
         elif len(kept) < self._limit:
             kept.append((message, at))
             if len(kept) >= self._limit:
@@ -319,6 +332,12 @@ class Inbox(Generic[Message]):
             self._fill()
         else:
             self.tally("dropped", None)
+
+    def _begin_to_read(self) -> None:
+        """Somebody wants what is kept after all: from now on nothing is forgotten unsaid."""
+        self._was_read = True
+        if self._passed:
+            self.tally("dropped", None, self._passed)
 
     def _fill(self) -> None:
         if not self._full and not self._awaited():

@@ -155,7 +155,7 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         connection = self.connection
         if connection is not None and self.user is not None:
             if self.handlers:
-                connection.inbox.listener = self.handlers.offer
+                self.handlers.listen_to(connection.inbox)
             connection.inbox.on_end = self.disconnected
         return self
 

@@ -58,9 +58,20 @@ class MessageHandlers:
         return bool(self._handlers)
 
     @property
+    def overhear(self) -> bool:
+        """True when one of them sees every message: what nobody else reads need not be kept."""
+        return any(one.pattern is None for one in self._handlers)
+
+    @property
     def filters(self) -> list[str]:
         """The patterns that are texts, as a protocol with subscriptions needs them."""
         return [one.pattern for one in self._handlers if isinstance(one.pattern, str)]
+
+    def listen_to(self, inbox: Inbox[Any]) -> None:
+        """See the messages of an inbox before anybody gets them."""
+        inbox.listener = self.offer
+        if self.overhear:
+            inbox.on_passed = _seen
 
     def offer(self, message: Any, at: float) -> bool:
         """Show a message that arrived at ``at``; True when it is for one of them. In the hub."""
@@ -139,6 +150,10 @@ class _Handler:
         except CallSkipped:
             return False
         return True
+
+
+def _seen(_message: Any, _at: float) -> None:
+    """Nobody reads this message, and it was seen: that is all there is to do."""
 
 
 def _predicate(

@@ -59,8 +59,8 @@ def _plain(given: Any, user: object) -> Any:
     return given
 
 
-def _tally(client: ProtocolClient, counter: str, row: str | None) -> None:
-    client.session.add(client.protocol, row or "receive", counter, 1)
+def _tally(client: ProtocolClient, counter: str, row: str | None, value: int = 1) -> None:
+    client.session.add(client.protocol, row or "receive", counter, value)
 
 
 def _report(client: ProtocolClient, message: Any) -> None:

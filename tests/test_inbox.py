@@ -368,3 +368,40 @@ def test_every_message_is_read_exactly_once_whoever_is_killed(steps):
     while len(inbox):
         got.append(inbox.get(0)[0])
     assert sorted(got) == list(range(sent))
+
+
+def overheard(limit):
+    """An inbox whose listener has seen everything, what it forgot, stopped and counted."""
+    forgotten, stopped, counted = [], [], []
+    inbox = Inbox(limit, on_full=lambda: stopped.append(True))
+    inbox.configure(lambda *told: counted.append(told))
+    inbox.on_passed = lambda message, at: forgotten.append(message)
+    return inbox, forgotten, stopped, counted
+
+
+def test_what_was_seen_and_nobody_reads_never_stops_the_source():
+    inbox, forgotten, stopped, counted = overheard(3)
+    for number in range(10):
+        inbox.deliver(number, 0.0)
+    assert (len(inbox), forgotten, stopped, counted) == (3, list(range(7)), [], [])
+
+
+def test_a_request_reads_nothing_of_what_is_kept():
+    inbox, forgotten, stopped, _ = overheard(3)
+    with pytest.raises(CallTimeout):
+        inbox.get(0.001, after=now())
+    for number in range(5):
+        inbox.deliver(number, 0.0)
+    assert (len(inbox), forgotten, stopped) == (3, [0, 1], [])
+
+
+def test_who_begins_to_read_later_is_told_what_was_dropped_and_holds_up_the_source_again():
+    inbox, forgotten, stopped, counted = overheard(3)
+    for number in range(5):
+        inbox.deliver(number, 0.0)
+    assert inbox.get()[0] == 2
+    assert counted == [("dropped", None, 2)]
+    inbox.deliver(5, 0.0)
+    assert (forgotten, stopped) == ([0, 1], [True])
+    assert [inbox.get()[0] for _ in range(3)] == [3, 4, 5]
+    assert len(counted) == 1

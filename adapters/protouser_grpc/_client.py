@@ -34,6 +34,7 @@ from protouser_grpc._calls import ask, collect
 from protouser_grpc._channel import StubChannel, caller
 from protouser_grpc._engines import ENGINES, EngineChannel, EngineStream, Lease, lease
 from protouser_grpc._method import Method
+from protouser_grpc._onlookers import show_messages
 from protouser_grpc._options import CONNECTIONS, Terms, as_metadata, channel_options
 from protouser_grpc._outcome import Status
 from protouser_grpc._request import GrpcRequest
@@ -271,10 +272,9 @@ class GrpcClient(ProtocolClient):
         except BaseException as error:
             call.end(error)
             raise
-        if self.handlers:
-            # decoded once more, by those classes only that have such functions
-            opened.inbox.listener = lambda data, at: self.handlers.offer(method.decode(data), at)
         stream = GrpcStream(self, call, method, opened, terms.timeout)
+        if self.handlers:
+            show_messages(self, method, stream)
         if asked.payload is not None:
             stream.start(asked.payload)
         return stream

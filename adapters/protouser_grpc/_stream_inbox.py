@@ -74,10 +74,14 @@ class StreamInbox:
 
     def read(self, raw: bytes, at: float) -> Any:
         """A message is given to the user."""
+        self.note(raw, at)
+        return self.decoded(raw)
+
+    def note(self, raw: bytes, at: float) -> None:
+        """A message has its place in the stream's figures."""
         note = self._note()
         if note is not None:
             note(raw, at)
-        return self.decoded(raw)
 
     def decoded(self, raw: bytes) -> Any:
         """The object; looking at the same message again costs nothing."""

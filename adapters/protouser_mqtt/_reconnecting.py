@@ -105,6 +105,8 @@ class ReconnectingClient(ProtocolClient):
         self._again_at = 0.0
         self._returning: gevent.Greenlet[..., Any] | None = None
         self._handlers = MessageHandlers(self, _selects, _length_of)
+        if self._handlers:
+            self._handlers.listen_to(self.inbox)
         qos = self.settings.message_qos
         for pattern in self._handlers.filters:
             check_filter(pattern)
@@ -250,8 +252,7 @@ class ReconnectingClient(ProtocolClient):
             self.come_back(None)
 
     def _deliver(self, message: Message) -> None:
-        if not (self._handlers and self._handlers.offer(message, message.at)):
-            self.inbox.deliver(message, message.at)
+        self.inbox.deliver(message, message.at)
 
 
 def _selects(pattern: str, message: Message) -> bool:

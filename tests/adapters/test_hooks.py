@@ -13,6 +13,7 @@ import pytest
 
 from protouser import (
     CallSkipped,
+    MalformedMessage,
     ProtocolUser,
     after_call,
     after_connect,
@@ -262,6 +263,86 @@ def test_messages_of_a_stream_are_seen(servers, method):
     _, (read,) = run(servers, "unary", {"look": look}, body)
     assert seen == read
     assert len(seen) in (1, 50)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "ws"])
+def test_who_only_looks_goes_on_to_see_what_nobody_reads(servers, kind):
+    seen = []
+
+    @on_message
+    def look(self, message):
+        seen.append(message)
+
+    def body(user):
+        for number in range(50):
+            user.client.send(f"message {number}")
+        with gevent.Timeout(SECONDS):
+            while len(seen) < 50:
+                gevent.sleep(0.005)
+        return len(user.client.connection.inbox)
+
+    results, (kept,) = run(servers, kind, {"look": look, "buffer": 3}, body)
+    assert (len(seen), kept) == (50, 3)
+    assert results[kind, "receive"].counter("dropped") == 0
+
+
+@pytest.mark.parametrize("engine", ["aio", "gevent"])
+def test_who_only_looks_at_a_stream_sees_all_of_it_and_all_is_counted(servers, engine):
+    seen = []
+
+    @on_message
+    def look(self, message):
+        seen.append(message.number)
+
+    def body(user):
+        with user.client.stream("test.Greeter/Count", name="it") as stream:
+            stream.send({"to": 1000})
+            with gevent.Timeout(SECONDS):
+                while len(seen) < 1000:
+                    gevent.sleep(0.005)
+        return "left"
+
+    results, _ = run(servers, "server stream", {"look": look, "engine": engine}, body)
+    assert results.errors == []
+    assert seen == list(range(1, 1001))
+    row = row_of(results, "server stream")
+    # what the stream still keeps was read by nobody
+    assert (row.successes, row.counter("messages")) == (1, 1000 - 256)
+
+
+#: What the server sends does not fit this.
+OTHER_VERSION = """
+    syntax = "proto3";
+    package test;
+    service Greeter { rpc Talk(stream Text) returns (stream Wrong); }
+    message Text { string text = 1; }
+    message Wrong { Text text = 1; }
+"""
+
+
+@pytest.mark.parametrize("engine", ["aio", "gevent"])
+def test_a_message_that_cannot_be_decoded_is_for_no_function_and_fails_who_reads(
+    servers, engine, tmp_path, caplog
+):
+    seen, schema = [], tmp_path / "other.proto"
+    schema.write_text(OTHER_VERSION)
+    hooks = {
+        "look": on_message(lambda self, message: seen.append(message)),
+        "take": on_message(contains("x"))(lambda self, message: seen.append(message)),
+    }
+
+    def body(user):
+        with user.client.stream("test.Greeter/Talk", name="it") as talk:
+            talk.send({"text": "a"})
+            with pytest.raises(MalformedMessage, match="cannot be read"):
+                talk.receive(timeout=SECONDS)
+        return "went on"
+
+    hooks |= {"engine": engine, "schema": str(schema)}
+    results, got = run(servers, "both", hooks, body)
+    assert (got, seen) == (["went on"], [])
+    assert caplog.text.count("a message of test.Greeter/Talk for @on_message") == 1
+    assert results["grpc", "test.Greeter/Talk"].counter("malformed messages") == 1
 
 
 def test_the_end_of_a_connection_is_told_unless_the_user_brought_it_about(servers):
