@@ -62,8 +62,8 @@ def check_route(kind: type, proxy: Proxy | None) -> None:
         _check_fast(kind, proxy)
     elif proxy.is_socks and importlib.util.find_spec("socks") is None:
         raise ConfigurationError(
-            f"{kind.__name__}: HttpUser needs a library of its own for {proxy}; try: pip install"
-            " 'requests[socks]'"
+            f"{kind.__name__}: HttpUser goes through {proxy} with PySocks, which is not installed;"
+            " try: pip install 'protouser[socks]'"
         )
 
 

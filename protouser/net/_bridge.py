@@ -7,6 +7,7 @@ this process knows: else any program of this machine could use the proxy behind.
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 import socket
@@ -27,8 +28,17 @@ __all__ = ["ProxyBridge"]
 
 _CHUNK: Final = 65_536
 _LONGEST_HEAD: Final = 8_192
-_CONNECT_WITHIN: Final = 30.0
-_REQUEST: Final = re.compile(rb"CONNECT \[?([^\s\]]+?)\]?:(\d+) HTTP/1\.\d\r\n")
+#: For what a client asks, and for the answer of the proxy behind.
+_WITHIN: Final = 30.0
+_REQUEST: Final = re.compile(rb"CONNECT \[?([^\s\]]+?)\]?:(\d{1,5}) HTTP/1\.\d\r\n")
+_CREDENTIALS: Final = re.compile(rb"(?im)^proxy-authorization:[ \t]*(.*?)[ \t]*\r?$")
+_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+_NO_CREDENTIALS: Final = (
+    b"HTTP/1.1 407 Proxy Authentication Required\r\n"
+    b'Proxy-Authenticate: Basic realm="protouser"\r\n\r\n'
+)
+_NO_SERVER: Final = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
+_CONNECTED: Final = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
 class ProxyBridge:
@@ -60,23 +70,35 @@ class ProxyBridge:
 
     def _serve(self, client: Any, _address: Any) -> None:
         with client, suppress(OSError):
-            head = _read_head(client)
+            head, more = _read_head(client)
             asked = _REQUEST.match(head)
-            if asked is None or (self.proxy.authorization or "").encode() not in head:
-                client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
-                return
-            server = self._dialled(asked[1].decode(), int(asked[2]))
-            if server is None:
-                client.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
-                return
-            with server:
-                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                self._copy_both(client, server)
+            if asked is None:
+                client.sendall(_BAD_REQUEST)
+            elif not self._knows_the_word(head):
+                client.sendall(_NO_CREDENTIALS)
+            else:
+                self._connect(client, asked[1].decode("latin-1"), int(asked[2]), more)
+
+    def _knows_the_word(self, head: bytes) -> bool:
+        """Whether a request has our credentials, and no others; told in constant time."""
+        given = _CREDENTIALS.findall(head)
+        wanted = (self.proxy.authorization or "").encode()
+        return len(given) == 1 and hmac.compare_digest(given[0], wanted)
+
+    def _connect(self, client: Any, host: str, port: int, more: bytes) -> None:
+        server = self._dialled(host, port)
+        if server is None:
+            client.sendall(_NO_SERVER)
+            return
+        with server:
+            client.sendall(_CONNECTED)
+            server.sendall(more)
+            self._copy_both(client, server)
 
     def _dialled(self, host: str, port: int) -> Any:
         self.failure = None
         try:
-            raw = dial_through(self._behind, host, port, timeout=_CONNECT_WITHIN, peer=self._peer)
+            raw = dial_through(self._behind, host, port, timeout=_WITHIN, peer=self._peer)
         except ProtouserError as error:
             self.failure = error
             return None
@@ -91,19 +113,24 @@ class ProxyBridge:
             back.kill(block=False)
 
 
-def _read_head(sock: Any) -> bytes:
-    """What a client says before it waits for the answer."""
+def _read_head(sock: Any) -> tuple[bytes, bytes]:
+    """What a client asks for, up to an empty line, and what it has sent after that."""
     head = b""
-    while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD:
-        data = sock.recv(_CHUNK)
-        if not data:
-            break
-        head += data
-    return head
+    with gevent.Timeout(_WITHIN, TimeoutError):
+        while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD:
+            data = sock.recv(_CHUNK)
+            if not data:
+                break
+            head += data
+    asked, _, more = head.partition(b"\r\n\r\n")
+    return asked + b"\r\n", more
 
 
 def _copy(source: Any, target: Any) -> None:
-    """Pass on what comes until its end, and the end as well."""
+    """Pass on what comes until its end, and the end as well.
+
+    Nothing more is read while ``target`` takes nothing: who reads slowly slows the other side down.
+    """
     with suppress(OSError):
         while data := source.recv(_CHUNK):
             target.sendall(data)

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -32,8 +33,13 @@ USER, PASSWORD = "tester", "s3cret"  # tinyproxy takes letters and digits only
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+    """A port that nobody listens on, and that no client gets: such a one may connect to itself."""
+    for _ in range(100):
+        port = random.randint(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 def eventually(condition, what):
@@ -98,6 +104,15 @@ client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
 socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 log: connect }}
 """
 
+MOSQUITTO = """{root}
+listener {mqtt} 127.0.0.1
+allow_anonymous true
+listener {mqtts} 127.0.0.1
+allow_anonymous true
+certfile {cert}
+keyfile {cert}
+"""
+
 
 def tinyproxy(folder, port):
     command = ["tinyproxy", "-d", "-c", "conf"]
@@ -132,8 +147,18 @@ def proxy_py(folder, port):
 
 
 def pproxy(folder, port):
-    where = f"http+socks4+socks5://127.0.0.1:{port}"
-    return start(folder, "pproxy", [sys.executable, "-u", "-m", "pproxy", "-v", "-l", where], port)
+    return _pproxy(folder, "pproxy", f"http+socks4+socks5://127.0.0.1:{port}", port)
+
+
+def pproxy_auth(folder, port):
+    where = f"http+socks5://127.0.0.1:{port}#{USER}:{PASSWORD}"
+    always_ask = "--auth=-1"  # else who was once let in is asked no more
+    return _pproxy(folder, "pproxy_auth", where, port, always_ask)
+
+
+def _pproxy(folder, name, where, port, *more):
+    command = [sys.executable, "-u", "-m", "pproxy", "-v", "-l", where, *more]
+    return start(folder, name, command, port)
 
 
 def _danted():
@@ -156,6 +181,7 @@ KINDS = (
     dante,
     proxy_py,
     pproxy,
+    pproxy_auth,
 )
 
 
@@ -204,13 +230,15 @@ def ports(certificates, debian, tmp_path_factory):
         found = json.loads(process.stdout.readline())
         mosquitto = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
         debian("mosquitto", mosquitto)
-        found["mqtt"] = free_port()
+        found["mqtt"], found["mqtts"] = free_port(), free_port()
         conf = tmp_path_factory.mktemp("mosquitto") / "conf"
-        conf.write_text(f"listener {found['mqtt']} 127.0.0.1\nallow_anonymous true\n")
+        conf.write_text(
+            MOSQUITTO.format(root="user root" * (os.geteuid() == 0), cert=cert, **found)
+        )
         broker = subprocess.Popen([mosquitto, "-c", str(conf)], stderr=subprocess.DEVNULL)
         stack.callback(broker.wait, 5)
         stack.callback(broker.terminate)
-        eventually(lambda: listening(found["mqtt"]), "mosquitto does not listen")
+        eventually(lambda: listening(found["mqtts"]), "mosquitto does not listen")
         yield found
 
 

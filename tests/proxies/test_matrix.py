@@ -15,7 +15,7 @@ from protouser._registry import client_class_for
 
 from .conftest import PASSWORD, USER, eventually, free_port
 
-CONNECTS = {"tcp", "tls", "ws", "wss", "mqtt", "grpc", "grpcs"}
+CONNECTS = {"tcp", "tls", "ws", "wss", "mqtt", "mqtts", "grpc", "grpcs"}
 OPEN = (
     ("tinyproxy", "http"),
     ("microsocks", "socks5"),
@@ -30,6 +30,8 @@ WITH_PASSWORD = (
     ("tinyproxy_auth", "http"),
     ("microsocks_auth", "socks5"),
     ("proxy_py", "http"),
+    ("pproxy_auth", "http"),
+    ("pproxy_auth", "socks5"),
 )
 ROUTES = [(name, scheme, None) for name, scheme in OPEN]
 ROUTES += [(name, scheme, PASSWORD) for name, scheme in WITH_PASSWORD]
@@ -42,7 +44,7 @@ def opened(environment, reports, ports, certificates):
 
     def open_one(scheme, proxy, **options):
         options = {"timeout": 10.0, "session": attach(environment), **options}
-        if scheme in ("tls", "wss", "grpcs"):
+        if scheme in ("tls", "wss", "mqtts", "grpcs"):
             options["ca_file"] = str(certificates / "ca.pem")
         url = f"{scheme}://127.0.0.1:{ports[scheme]}"
         client = client_class_for(url)(url, proxy=proxy, **options)
@@ -58,7 +60,7 @@ def exchange(scheme, client):
     """One call that the server answers."""
     if scheme.startswith("grpc"):
         assert client.channel.unary_unary("/echo/Echo")(b"hello") == b"hello"
-    elif scheme == "mqtt":
+    elif scheme.startswith("mqtt"):
         assert client.publish("greetings", b"hello", qos=1) is not None
     else:
         payload = "hello" if scheme.startswith("ws") else b"hello"
@@ -125,10 +127,18 @@ def test_a_server_that_is_not_there(scheme, route, proxy_named, opened, ports, m
 
 
 HTTP = [("tinyproxy", "http", None), ("proxy_py", "http", PASSWORD), ("pproxy", "http", None)]
+SOCKS = [  # only for HttpUser: FastHttpUser has none
+    ("microsocks", "socks5", None),
+    ("microsocks_auth", "socks5h", PASSWORD),
+    ("dante", "socks4", None),
+]
+WEB = [(base, route) for base in (HttpUser, FastHttpUser) for route in HTTP]
+WEB += [(HttpUser, route) for route in SOCKS]
 
 
-@pytest.mark.parametrize("route", HTTP, ids=lambda route: route[0])
-@pytest.mark.parametrize("base", [HttpUser, FastHttpUser])
+@pytest.mark.parametrize(
+    ("base", "route"), WEB, ids=[f"{base.__name__}-{route[0]}-{route[1]}" for base, route in WEB]
+)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_http_users(scheme, base, route, proxy_named, environment, reports, ports, certificates):
     name, proxy_scheme, password = route

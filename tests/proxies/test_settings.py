@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from locust import HttpUser, task
+from locust.contrib.fasthttp import FastHttpUser
+
+import sys
 
 import pytest
 
@@ -58,6 +61,20 @@ def test_an_http_user_without_the_mixin_is_named():
     with pytest.raises(ConfigurationError, match=r"Web.*ProxyMixin"):
         check_hosts_of([Web], None, "http://localhost:1")
     check_hosts_of([type("Fine", (ProxyMixin, Web), {})], None, "http://localhost:1")
+
+
+@pytest.mark.parametrize(
+    ("base", "reason"),
+    [(HttpUser, r"pip install 'protouser\[socks\]'"), (FastHttpUser, "FastHttpUser has no SOCKS")],
+)
+def test_socks_that_an_http_user_lacks_is_said_at_the_start(base, reason, monkeypatch):
+    monkeypatch.setitem(sys.modules, "socks", None)
+    web = type("Web", (ProxyMixin, base), {"host": "http://localhost"})
+    with pytest.raises(
+        ConfigurationError, match=f"Web: .*u:\\*\\*\\*@localhost:1.*{reason}"
+    ) as error:
+        check_hosts_of([web], None, f"socks5h://u:{SECRET}@localhost:1")
+    assert SECRET not in str(error.value)
 
 
 def test_set_after_connecting_is_an_error(ports):
