@@ -36,7 +36,8 @@ PROCESS = Path("/proc/self")  # not there on macOS: only greenlets and threads a
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open what gevent keeps for the life of the process, so that it is no test's."""
-    config.stash[SHARED_IN] = os.environ.pop(FOLDER, None)  # not for what the tests start
+    config.stash[SHARED_IN] = os.environ.pop(FOLDER, None)  # not for what the tests start,
+    os.environ.pop("PYTEST_ADDOPTS", None)  # nor this, which pytest has read by now
     # A shell's background job ignores it, and so would every process that a test interrupts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
