@@ -37,7 +37,7 @@ from protouser._results import (
     add_tabs,
     write_hdr,
 )
-from protouser._schedule import check_schedules, schedules
+from protouser._schedule import check_schedules, schedule_lines, schedules
 from protouser._sections import Section
 from protouser._session import Session
 from protouser._spawn_messages import remember_default_options
@@ -92,6 +92,8 @@ def _listen(session: Session, environment: Environment) -> None:
     Feeding.of(environment)  # before the final figures, which tell of what it does at the end
     events = environment.events
     events.test_start.add_listener(lambda environment, **_: _started(environment, final, ticker))
+    if not isinstance(environment.runner, WorkerRunner):
+        _add_schedules(session)
     GeneratorWatch(session, environment).listen()  # it looks at the watchdog before that stops
     events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
     events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))
@@ -107,10 +109,21 @@ def _listen(session: Session, environment: Environment) -> None:
         _listen_where_results_are(session, environment)
 
 
+def _add_schedules(session: Session) -> None:
+    """The first section, whose lines stand below those of the calls."""
+
+    def rows() -> list[dict[str, Any]]:
+        return schedules(session.results())
+
+    def lines() -> list[str]:
+        return schedule_lines(session.results())
+
+    session.sections.add(Section("schedules", "Schedules", rows, lines))
+
+
 def _listen_where_results_are(session: Session, environment: Environment) -> None:
     events = environment.events
     add_tabs(session, environment)
-    session.sections.add(Section("schedules", "Schedules", lambda: schedules(session.results())))
     events.test_start.add_listener(lambda environment, **_: add_floors(session, environment))
     files, judge = ResultFiles(session), Judge(session, environment)
     events.test_start.add_listener(lambda environment, **_: judge.start())

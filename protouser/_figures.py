@@ -132,8 +132,11 @@ class Figures:
         return (histogram.count if histogram else 0) + self.counted.get((type_, name, outcome), 0)
 
     def rows(self) -> list[tuple[str, str]]:
-        """Every (type, name) that was called, sorted by their text."""
-        timed = {(key[0], key[1]) for key in self.timed}
+        """Every (type, name) that was called, sorted by their text.
+
+        What has other series only, such as a schedule, was not called.
+        """
+        timed = {(key[0], key[1]) for key in self.timed if key[2] == SERVICE}
         counted = {(key[0], key[1]) for key in self.counted}
         return sorted(timed | counted, key=lambda row: (str(row[0]), str(row[1])))
 

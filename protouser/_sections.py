@@ -45,7 +45,7 @@ class Sections:
         self._all[section.key] = section
 
     def add_lines(self, lines: Callable[[], Iterable[str]]) -> None:
-        """Say something under the summary that is in no file."""
+        """Say something under the summary, behind what the sections say."""
         self._lines.append(lines)
 
     def __iter__(self) -> Iterator[Section]:

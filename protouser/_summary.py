@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from protouser._columns import columns
+from protouser._duration import duration
 from protouser._figures import (
     CANCELLED,
     FAILURE,
@@ -20,9 +22,10 @@ from protouser._figures import (
     Figures,
 )
 from protouser._histogram import Histogram
+from protouser._schedule import SCHEDULE
 from protouser._session import Session
 
-__all__ = ["duration", "log_summary", "summary"]
+__all__ = ["log_summary", "summary"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -60,7 +63,7 @@ def log_summary(session: Session) -> None:
     if figures.rows() or figures.counters or figures.trends:
         width = max(_WIDTH, shutil.get_terminal_size((0, 0)).columns - 1)
         text = summary(figures, session.seconds, session.missing, width)
-        for line in [*text.splitlines(), *session.sections.lines()]:
+        for line in [*text.splitlines(), "", *session.sections.lines()]:
             console_logger.info(line)
 
 
@@ -81,7 +84,7 @@ def summary(
             table = _head_and_rows(figures, outcomes, times, seconds)
     calls = sum(figures.total(outcome) for outcome in _OUTCOMES)
     lines = [f"protouser: {calls:,} calls in {seconds:.1f} s", "", *_table(table, width)]
-    lines += [f"  {text}" for text in _counters(figures)]
+    lines += [f"  {text}" for text in (*_counters(figures), *_waits(figures))]
     lines += [f"  INCOMPLETE: no final figures from {worker}" for worker in missing]
     return "\n".join([*lines, ""])
 
@@ -99,15 +102,6 @@ def _head_and_rows(
         row for name in figures.rows() for row in _rows(figures, name, outcomes, times, seconds)
     ]
     return [head, *rows]
-
-
-def duration(nanoseconds: float) -> str:
-    """A time in the unit that keeps three digits: us, ms or s."""
-    if nanoseconds < 999_500:
-        return f"{nanoseconds / 1e3:.3g} us"
-    if nanoseconds < 999_500_000:
-        return f"{nanoseconds / 1e6:.3g} ms"
-    return f"{nanoseconds / 1e9:.3g} s" if nanoseconds < 999.5e9 else f"{nanoseconds / 1e9:,.0f} s"
 
 
 def _rows(
@@ -147,15 +141,7 @@ def _times(histogram: Histogram | None, percentiles: Sequence[str]) -> list[str]
 
 
 def _table(table: list[list[str]], width: int) -> list[str]:
-    table = _with_short_names(table, width)
-    widths = _widths(table)
-    lines = []
-    for row in table:
-        cells = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
+    lines = columns(_with_short_names(table, width), left=(0, 1))
     return [lines[0], "-" * max(len(line) for line in lines), *lines[1:]]
 
 
@@ -192,11 +178,25 @@ def _text(name: object) -> str:
 def _counters(figures: Figures) -> list[str]:
     texts = []
     for (type_, name, counter), value in _by_text(figures.counters):
+        if type_ == SCHEDULE:  # schedules have a table of their own
+            continue
         of = f" of {_text(type_)} {_text(name)}" if name != "" else ""
         texts.append(f"{_text(counter)}{of}: {value:,}")
     for name, trend in _by_text(figures.trends):
         p50, p95 = (trend.percentile(share) / 1e9 for share in (0.5, 0.95))
         texts.append(f"{_text(name)}: {trend.count:,} values, p50 {p50:.4g}, p95 {p95:.4g}")
+    return texts
+
+
+def _waits(figures: Figures) -> list[str]:
+    """What was timed and is no part of any call, such as waiting for data."""
+    rows, texts = set(figures.rows()), []
+    for (type_, name, series, outcome), times in _by_text(figures.timed):
+        if (type_, name) not in rows and type_ != SCHEDULE and outcome == SUCCESS and times.count:
+            p50, p99 = (duration(times.percentile(share)) for share in (0.5, 0.99))
+            what = f"{_text(series)} of {_text(type_)} {_text(name)}"
+            often = f"{times.count:,} time" + "s" * (times.count != 1)
+            texts.append(f"{what}: {often}, p50 {p50}, p99 {p99}")
     return texts
 
 

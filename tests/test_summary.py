@@ -2,6 +2,7 @@
 
 import pytest
 
+from protouser._duration import duration
 from protouser._figures import (
     CANCELLED,
     FAILURE,
@@ -14,7 +15,8 @@ from protouser._figures import (
     Figures,
 )
 from protouser._histogram import Histogram
-from protouser._summary import duration, summary
+from protouser._schedule import schedule_lines
+from protouser._summary import summary
 
 LONG = "a name that begins like this and, far behind the width of any terminal, ends like that"
 
@@ -39,6 +41,47 @@ def example():
 
 def test_the_whole_table():
     assert summary(example(), 10.0, ["worker-2"]) == GOLDEN
+
+
+def scheduled():
+    figures = example()
+    for class_name, started, late in (("Buyer", 1200, 30), ("Guest", 10, 0)):
+        figures.add("schedule", class_name, "started", started)
+        if late:
+            figures.add("schedule", class_name, "late", late)
+    figures.add("schedule", "Buyer", "dropped", 48)
+    for milliseconds in (1, 2, 3):
+        figures.record("schedule", "Buyer", "lateness", SUCCESS, milliseconds * 100_000)
+        figures.record("schedule", "Buyer", "scheduler lag", SUCCESS, milliseconds * 100_000)
+        figures.record("schedule", "Buyer", "iteration", SUCCESS, milliseconds * 1_000_000)
+    return figures
+
+
+def test_a_schedule_is_no_call_and_has_a_table_of_its_own():
+    assert summary(scheduled(), 10.0, ["worker-2"]) == GOLDEN
+    assert scheduled().rows() == example().rows()
+    assert schedule_lines(scheduled()) == [
+        "Schedule  planned  started  dropped  late  lateness p50     p99     max"
+        "  iteration p50   p99   max",
+        "Buyer       1,248    1,200       48    30        200 us  300 us  300 us"
+        "           2 ms  3 ms  3 ms",
+        "Guest          10       10        0     0             -       -       -"
+        "              -     -     -",
+        "",
+    ]
+    assert schedule_lines(example()) == []
+    lost = scheduled()
+    lost.add("schedule", "Guest", "lost", 2)
+    assert "  lost" in schedule_lines(lost)[0]
+
+
+def test_what_is_waited_for_outside_of_calls_is_said_below_the_table():
+    figures = example()
+    figures.record("feeder", "accounts", "wait", SUCCESS, 2_000_000)
+    text = summary(figures, 10.0, ["worker-2"])
+    wait = "  wait of feeder accounts: 1 time, p50 2 ms, p99 2 ms\n"
+    assert wait in text
+    assert text.replace(wait, "") == GOLDEN
 
 
 def test_names_of_several_types_and_lines_are_shown_as_text():

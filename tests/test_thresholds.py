@@ -2,6 +2,7 @@
 
 from locust import constant, task
 
+import json
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -174,8 +175,12 @@ def example():
     figures.add("tcp", "get", "late", 3)
     figures.add("", "", "rare", 4)
     figures.trend("stock", 12.5)
-    schedules = [{"planned": 90, "dropped": 9}, {"planned": 10, "dropped": 1}]
-    return Measured(figures, 10.0, {"db.cpu": [10.0, 20.0, 90.0]}, schedules)
+    for name, started, late, dropped in (("Buyer", 81, 27, 9), ("Guest", 9, 0, 1)):
+        figures.record("schedule", name, "lateness", SUCCESS, 1_000)
+        figures.add("schedule", name, "started", started)
+        figures.add("schedule", name, "late", late)
+        figures.add("schedule", name, "dropped", dropped)
+    return Measured(figures, 10.0, {"db.cpu": [10.0, 20.0, 90.0]})
 
 
 @pytest.mark.parametrize(
@@ -205,6 +210,12 @@ def example():
         ("monitor.db.disk mean < 1", {"": None}),
         ("dropped < 1%", {"": 0.1}),
         ("dropped < 1", {"": 10}),
+        ("dropped < 1/s", {"": 1}),
+        ("Buyer: dropped < 1", {"Buyer": 9}),
+        ("*: dropped < 1%", {"Buyer": 0.1, "Guest": 0.1}),
+        ("all schedule *: late < 1%", {"": 0.3}),
+        ("nobody: late < 1%", {"": None}),
+        ("*: calls > 1", {"tcp get": 101, "tcp put": 100, "udp send": 1}),
     ],
 )
 def test_what_is_looked_at(text, values):
@@ -383,3 +394,38 @@ def test_the_command_says_what_crossed_and_a_file_of_thresholds_is_read(run_locu
     run = run_locust(LOCUSTFILE, *options)
     assert run.exit_code == 2, run
     assert "                     ^\n" in run.stderr
+
+
+SCHEDULED = """
+    import gevent
+    from locust import task
+    from protouser import ProtocolUser, arrival_rate
+
+    class Buyer(ProtocolUser):
+        wait_time = arrival_rate("100/s", late="drop")
+        thresholds = ["Buyer: dropped < 1%", "Buyer buy: failures < 1%", "*: rate > 1/s"]
+
+        @task
+        def buy(self):
+            with self.measure("buy"):
+                gevent.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [(), ("--processes", "2")])
+def test_iterations_that_were_dropped_fail_a_run(run_locust, tmp_path, processes):
+    report = ("--protouser-json", "r.json")
+    run = run_locust(SCHEDULED, "-t", "5s", "-u", "2", "-r", "2", *report, *processes)
+    assert run.exit_code == 3, run
+    results = json.loads((tmp_path / "r.json").read_text())
+    crossed, *passed = results["thresholds"]
+    assert (crossed["row"], crossed["passed"]) == ("Buyer", False)
+    assert [(row["row"], row["passed"]) for row in passed] == [("Buyer buy", True)] * 2
+    (schedule,) = results["schedules"]
+    assert crossed["value"] == schedule["dropped"] / schedule["planned"] > 0.5
+    assert results["run"]["workers"] == (2 if processes else 0)
+    assert "  FAIL  Buyer: dropped < 1%  [Buyer]" in run.stderr
+    head = next(line for line in run.stderr.splitlines() if line.startswith("Schedule  planned"))
+    assert head.split()[:5] == ["Schedule", "planned", "started", "dropped", "late"]
+    assert "of schedule Buyer" not in run.stderr

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from protouser._columns import columns
+from protouser._duration import duration
 from protouser._errors import ConfigurationError
 from protouser._results._document import SCHEMA
-from protouser._summary import duration
 
 __all__ = ["Difference", "compare", "comparison_table", "load_results"]
 
@@ -97,15 +98,7 @@ def comparison_table(differences: Sequence[Difference]) -> list[str]:
     """The differences as lines for people."""
     head = ("Type", "Name", "", "before", "after", "change", "95 % between", "")
     rows = [head, *(_cells(each) for each in differences)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i < 3 or i == len(head) - 1 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+    return columns(rows, left=(0, 1, 2, len(head) - 1))
 
 
 def _cells(each: Difference) -> tuple[str, ...]:

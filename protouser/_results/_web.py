@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from flask import Response, request
 
+from protouser._duration import duration
 from protouser._figures import FAILURE, SERVICE, SUCCESS
 from protouser._results._document import document
 from protouser._session import Session
-from protouser._summary import duration
 
 __all__ = ["add_tabs"]
 
@@ -55,7 +55,7 @@ def _tables(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
     for section in session.sections:
         rows = section.rows()
         if section.title and rows:
-            shown = [{key: _shown(value) for key, value in row.items()} for row in rows]
+            shown = [{key: _shown(key, value) for key, value in row.items()} for row in rows]
             tables.append((f"protouser-{section.key}", section.title, shown))
     return tables
 
@@ -70,8 +70,10 @@ def _offered(tables: list[tuple[str, str, list[dict[str, Any]]]]) -> dict[str, A
     }
 
 
-def _shown(value: Any) -> Any:
+def _shown(key: str, value: Any) -> Any:
     """What the page's tables can show: text and numbers."""
+    if key.endswith("_ns") and value is not None:
+        return duration(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -83,13 +85,15 @@ _EMPTY: Final = dict.fromkeys(("type", "name", "series", "ok", "failed", "calls/
 
 
 def _column(name: str) -> dict[str, str]:
-    return {"key": name, "title": name.replace("_", " ").capitalize() if name[:1] != "p" else name}
+    title = name.removesuffix("_ns").replace("_", " ")
+    return {"key": name, "title": title if title.startswith("p") else title.capitalize()}
 
 
 def _calls(session: Session) -> list[dict[str, Any]]:
     figures, rows = session.results(), []
+    called = set(figures.rows())
     for (type_, name, series, outcome), times in sorted(figures.timed.items(), key=str):
-        if outcome == SUCCESS and times.count:
+        if (type_, name) in called and outcome == SUCCESS and times.count:
             failed = figures.outcome(type_, name, FAILURE) if series == SERVICE else ""
             row: dict[str, Any] = {"type": str(type_), "name": str(name), "series": str(series)}
             row |= {"ok": times.count, "failed": failed}

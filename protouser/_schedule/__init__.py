@@ -16,6 +16,7 @@ from protouser._schedule._results import (
     schedules,
 )
 from protouser._schedule._schedules import Schedules
+from protouser._schedule._table import schedule_lines
 from protouser._schedule._turns import Turns
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "arrival_rate",
     "check_schedules",
     "run_in_turn",
+    "schedule_lines",
     "schedules",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from protouser._figures import Figures
+from protouser._figures import SUCCESS, Figures
 
 __all__ = [
     "DROPPED",
@@ -42,7 +42,7 @@ def schedules(figures: Figures) -> list[dict[str, Any]]:
     ``class`` is its name. ``planned`` slots came due, and each was ``started``, ``dropped``,
     ``unstarted`` (due, but the test ended before a user was free) or ``lost`` (with a worker that
     died). ``late`` are those that started more than 1 ms after they were due for want of a free
-    user.
+    user. Then come percentiles of the lateness and of whole iterations, None where there are none.
     """
     names = sorted({name for type_, name, _ in figures.counters if type_ == SCHEDULE})
     return [_entry(figures, name) for name in names]
@@ -55,7 +55,17 @@ def planned(figures: Figures, name: str) -> int:
 
 def _entry(figures: Figures, name: str) -> dict[str, Any]:
     counters = {counter: _value(figures, name, counter) for counter in (*_ENDS, LATE)}
-    return {"class": name, "planned": planned(figures, name), **counters}
+    times = {**_times(figures, name, LATENESS), **_times(figures, name, ITERATION)}
+    return {"class": name, "planned": planned(figures, name), **counters, **times}
+
+
+def _times(figures: Figures, name: str, series: str) -> dict[str, int | None]:
+    found = figures.timed.get((SCHEDULE, name, series, SUCCESS))
+    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    return {
+        f"{series}_{word}_ns": found.percentile(share) if found and found.count else None
+        for word, share in shares.items()
+    }
 
 
 def _value(figures: Figures, name: str, counter: str) -> int:

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from protouser._duration import duration
 from protouser._errors import ConfigurationError
 from protouser._floor import Floor, as_text
 from protouser._results import writable, write_file
 from protouser._schedule import arrival_rate
-from protouser._summary import duration
 from protouser.calibrate._phase import NotCalibrated, load
 from protouser.demo._part import Absent, Found, absence, find_parts, lack
 from protouser.demo._servers import Servers

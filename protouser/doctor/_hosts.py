@@ -10,8 +10,8 @@ from typing import Any, Final
 import gevent
 
 from protouser._call import now
+from protouser._duration import duration
 from protouser._errors import ConfigurationError, ProtouserError
-from protouser._summary import duration
 from protouser._url import Url
 from protouser._user import ProtocolUser
 from protouser.doctor._finding import FINE, NOTE, PROBLEM, Finding

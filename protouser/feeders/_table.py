@@ -29,7 +29,7 @@ def log_table(tallies: Mapping[str, Tally]) -> None:
         if tally.handed_out >= _FEW and tally.waited > _MANY_WAITED * tally.handed_out:
             logger.warning(
                 "feeder %r: %.1f %% of its rows had to be waited for, so the load was lower than"
-                " it was meant to be; the row 'feeder' in the table above has the times",
+                " it was meant to be; the summary of all calls has the times",
                 name,
                 100 * tally.waited / tally.handed_out,
             )

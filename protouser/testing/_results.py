@@ -16,6 +16,7 @@ from protouser._figures import (
     SUCCESS,
     Figures,
 )
+from protouser._schedule import schedule_lines
 from protouser._summary import summary
 
 __all__ = ["Report", "Results", "Row"]
@@ -129,4 +130,5 @@ class Results(Mapping[tuple[str, str], Row]):
         return self.figures.counters.get(("", "", name), 0)
 
     def __str__(self) -> str:
-        return summary(self.figures, self.seconds)
+        lines = [summary(self.figures, self.seconds), *schedule_lines(self.figures)]
+        return "\n".join(lines)

@@ -57,6 +57,7 @@ COUNTED: Final = {
     "skipped": SKIPPED,
     "warm_up": WARM_UP,
     "dropped": "dropped",
+    "late": "late",
 }
 _MEASURES: Final[dict[str, str | float]] = {
     "min": "min",

@@ -150,13 +150,13 @@ class Judge:
 
     def _measured(self, begin: float, end: float, seconds: float) -> Measured:
         figures = self._session.results()
-        return Measured(figures, seconds, self._gauges(begin, end), self._schedules())
+        return Measured(figures, seconds, self._gauges(begin, end))
 
     def _part(self, threshold: Threshold, begin: float, end: float) -> Measured:
         timeline = self._session.timeline
         begin = min(begin, end - timeline.width)
         figures = timeline.between(begin, end, threshold.wants)
-        return Measured(figures, end - begin, self._gauges(begin, end), self._schedules())
+        return Measured(figures, end - begin, self._gauges(begin, end))
 
     def _gauges(self, begin: float, end: float) -> dict[str, list[float]]:
         values: dict[str, list[float]] = {}
@@ -165,6 +165,3 @@ class Judge:
                 for name, (count, total, _) in slice_.figures.gauges.items():
                     values.setdefault(name, []).append(total / count)
         return values
-
-    def _schedules(self) -> list[dict[str, Any]]:
-        return self._session.sections.rows("schedules")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from protouser._figures import FAILURE, ONE_WAY, RESPONSE, SERVICE, SUCCESS, Figures
 from protouser._histogram import Histogram
+from protouser._schedule import SCHEDULE, schedules
 from protouser.thresholds._threshold import RATE, SHARE, Threshold
 
 __all__ = ["Measured", "Reading", "readings"]
 
 _CALLS = (SUCCESS, FAILURE, ONE_WAY)
+#: What is said of slots, and what it is a share of.
+SLOTS: Final = {"dropped": "planned", "late": "started"}
 
 
 class Measured(NamedTuple):
@@ -21,13 +24,11 @@ class Measured(NamedTuple):
         figures: of the whole test, or a part of it.
         seconds: how long that was.
         gauges: mean values of every slice by gauge.
-        schedules: rows with "planned" and "dropped".
     """
 
     figures: Figures
     seconds: float
     gauges: dict[str, list[float]]
-    schedules: list[dict[str, Any]]
 
 
 class Reading(NamedTuple):
@@ -46,8 +47,8 @@ def readings(threshold: Threshold, measured: Measured) -> list[Reading]:
         return [Reading("", None if value is None else value / 1e9)]
     if of in ("gauge", "monitor"):
         return [Reading("", _of_gauge(threshold, measured.gauges))]
-    if of == "dropped":
-        return [Reading("", _dropped(threshold, measured))]
+    if of in SLOTS:
+        return _of_schedules(threshold, measured)
     rows = [row for row in measured.figures.rows() if threshold.wants(*row)]
     if threshold.together:
         return [Reading("", _of_rows(threshold, measured, rows))]
@@ -116,10 +117,19 @@ def _of_gauge(threshold: Threshold, gauges: dict[str, list[float]]) -> float | N
     return {"min": values[0], "mean": sum(values) / len(values), "max": values[-1]}[measure]
 
 
-def _dropped(threshold: Threshold, measured: Measured) -> float | None:
-    if not measured.schedules:
-        return None
-    dropped = sum(int(row.get("dropped", 0)) for row in measured.schedules)
+def _of_schedules(threshold: Threshold, measured: Measured) -> list[Reading]:
+    """Slots of the user classes that are named; each counts for itself, unless nothing is named."""
+    rows = [row for row in schedules(measured.figures) if threshold.wants(SCHEDULE, row["class"])]
+    if not rows:
+        return [Reading("", None)]
+    if threshold.together:
+        return [Reading("", _of_slots(threshold, measured.seconds, rows))]
+    return [Reading(row["class"], _of_slots(threshold, measured.seconds, [row])) for row in rows]
+
+
+def _of_slots(threshold: Threshold, seconds: float, rows: list[dict[str, Any]]) -> float:
+    of = threshold.figure.of
+    count = sum(int(row[of]) for row in rows)
     if threshold.kind == SHARE:
-        return dropped / max(sum(int(row.get("planned", 0)) for row in measured.schedules), 1)
-    return dropped / max(measured.seconds, 1e-9) if threshold.kind == RATE else dropped
+        return count / max(sum(int(row[SLOTS[of]]) for row in rows), 1)
+    return count / max(seconds, 1e-9) if threshold.kind == RATE else count

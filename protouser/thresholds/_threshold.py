@@ -32,8 +32,8 @@ class Figure:
     """What is looked at.
 
     Attributes:
-        of: "calls" (their times), an outcome or "dropped" (their number), "counter", "trend",
-            "gauge", or "monitor" (a gauge by the name of a monitor and its series).
+        of: "calls" (their times), an outcome, "dropped" or "late" (their number), "counter",
+            "trend", "gauge", or "monitor" (a gauge by the name of a monitor and its series).
         subject: the name of the counter, trend or gauge.
         measure: "mean", "min", "max", or a share for a percentile; what is counted has none.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from protouser._summary import duration
+from protouser._duration import duration
 from protouser.thresholds._reading import Reading
 from protouser.thresholds._threshold import RATE, SHARE, TIME, Threshold
 

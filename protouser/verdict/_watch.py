@@ -59,7 +59,8 @@ class GeneratorWatch:
         if not isinstance(self._environment.runner, WorkerRunner):
             sections = self._session.sections
             sections.add(Section("generator", "Generator", self.rows))
-            sections.add(Section("verdict", "", list, self._lines, self._as_json))
+            sections.add(Section("verdict", "", list, member=self._as_json))
+            sections.add_lines(self._lines)  # behind those of all sections
 
     def verdict(self) -> Verdict:
         """What is to be said so far."""
