@@ -182,6 +182,9 @@ def _on_init(environment: Environment, **_event: Any) -> None:
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
     attach(environment).whole_process = True
+    # The loop's clock stood still while everything was imported; a timer that is set now, such as
+    # that of --run-time, would be short by as much.
+    gevent.get_hub().loop.update_now()
 
 
 def check_hosts(environment: Environment) -> None:
