@@ -14,8 +14,11 @@ from typing import Any, Final, NoReturn, TextIO
 
 from protouser.feeders._csv_format import CsvFormat
 from protouser.feeders._data_file import DataFile, Fingerprint, complain
+from protouser.feeders._progress import SLICE, Progress
 
 __all__ = ["LONGEST_FIELD", "CsvPass"]
+
+_AT_ONCE: Final = 100
 
 #: Characters of the longest field that is taken for one; beyond, somebody forgot a quote.
 LONGEST_FIELD: Final = 10_000_000
@@ -23,6 +26,8 @@ LONGEST_FIELD: Final = 10_000_000
 
 class CsvPass:
     """The rows of a CSV file from its beginning, as lists of texts.
+
+    Iteration reads some ahead; ``carefully`` does not, so that ``line`` is that of the row it gave.
 
     Attributes:
         names: the columns.
@@ -45,15 +50,26 @@ class CsvPass:
         except BaseException:
             self.close()
             raise
-        self._rows = itertools.chain(begun, self._read(len(self.names)))
+        self._begun = begun
 
     def __iter__(self) -> Iterator[list[Any]]:
-        return self._rows
+        if self._lines is not None:
+            return self.carefully()
+        return itertools.chain(self._begun, itertools.chain.from_iterable(self._batches()))
+
+    def carefully(self) -> Iterator[list[Any]]:
+        """The rows one by one, with their lines."""
+        return itertools.chain(self._begun, self._read(len(self.names)))
 
     @property
     def line(self) -> int:
         """The line in which the row that was read last begins."""
         return self._finished + 1 if self._lines is None else self._lines.began
+
+    @property
+    def position(self) -> int:
+        """How much of the file has been read, in bytes on disk."""
+        return self._file.position(self._text)
 
     def verify(self) -> None:
         """Make sure that the file has not changed since it was prepared."""
@@ -69,6 +85,45 @@ class CsvPass:
         """Raise for a line or the whole file, or because it is not the same file any more."""
         self.verify()
         complain(self._file.name, reason, line=line, column=column)
+
+    def _batches(self) -> Iterator[list[list[Any]]]:
+        """Rows many at a time, which is quicker, but does not tell where in them a fault is."""
+        reader, right = self._reader, {len(self.names)}
+        while True:
+            try:
+                with self._file.reading():
+                    batch = list(itertools.islice(reader, _AT_ONCE))
+                whole = set(map(len, batch)) <= right
+            except csv.Error as error:
+                self._find_fault(str(error))
+            if not batch:
+                return
+            yield batch if whole else self._fitted(batch)
+
+    def _fitted(self, batch: list[list[Any]]) -> list[list[Any]]:
+        form, width = self._form, len(self.names)
+        rows = [values or [""] for values in batch if values or not form.skip_blank]
+        fit = all(
+            len(values) == width
+            or (form.short == "none" if len(values) < width else form.long == "drop")
+            for values in rows
+        )
+        if not fit:
+            self._find_fault("a row has too few or too many values")
+        return [self._fit(values) for values in rows]
+
+    def _find_fault(self, reason: str) -> NoReturn:
+        """Read the file from its beginning, this time carefully, to say where the fault is."""
+        self.verify()
+        again = CsvPass(self._file, self._form, self._known)
+        progress = Progress(f"looking for what is wrong in {self._file.name}", self._file.size())
+        try:
+            for number, _ in enumerate(again.carefully(), 1):
+                if number % SLICE == 0:
+                    progress.at(again.position, number)
+        finally:
+            again.close()
+        self.refuse(reason)
 
     def _read(self, width: int) -> Iterator[list[Any]]:
         reader, lines = self._reader, self._lines

@@ -20,6 +20,7 @@ from protouser.feeders._types import Types
 __all__ = ["CsvSource"]
 
 _CHECKED_UP_TO: Final = 64_000_000
+_CHECKED_PACKED: Final = 16_000_000
 
 
 class CsvSource:
@@ -49,7 +50,8 @@ class CsvSource:
         reading = self.open()
         try:
             self._check_names(reading)
-            whole = self.file.plain and self.file.size() <= _CHECKED_UP_TO
+            most = _CHECKED_UP_TO if self.file.plain else _CHECKED_PACKED
+            whole = self.file.size() <= most
             rows = self._check_rows(reading, whole)
             if not rows:
                 reading.refuse("the file has a header and no rows behind it")
@@ -86,14 +88,14 @@ class CsvSource:
         """Read all rows, or the first one, and say how many there were."""
         rows = 0
         progress = Progress(f"checking {self.name}", self.file.size())
-        for rows, values in enumerate(reading, 1):
+        for rows, values in enumerate(reading.carefully(), 1):
             if self._types:
                 place = f"{self.name}, line {reading.line:,}"
                 self._types.apply(place, rows, reading.names, values)
             if not whole:
                 return rows
             if rows % SLICE == 0:
-                progress.at(0, rows)
+                progress.at(reading.position, rows)
         progress.end(rows)
         reading.verify()
         return rows

@@ -8,40 +8,50 @@ import sys
 from types import FrameType
 from typing import Any
 
-from gevent import getcurrent
+from gevent import Greenlet, getcurrent
 
-__all__ = ["current_user"]
+__all__ = ["current_user", "runs_now"]
 
 
 def current_user() -> User | None:
     """The Locust user in whose greenlet this runs, or in one that was spawned from there."""
     greenlet: Any = getcurrent()
-    while greenlet is not None:
-        arguments = getattr(greenlet, "args", None)
+    frame: FrameType | None = sys._getframe()
+    while isinstance(greenlet, Greenlet):
+        arguments = greenlet.args
         if arguments and isinstance(arguments[0], User):
             return arguments[0]
         # ProtocolUser.spawn passes a bound method of the user as what the greenlet runs
         owner = getattr(getattr(greenlet, "_run", None), "__self__", None)
         if isinstance(owner, User):
             return owner
-        found = _in_frames(sys._getframe() if greenlet is getcurrent() else greenlet.gr_frame)
+        found = _in_frames(frame, everywhere=True)
         if found is not None:
             return found
         spawner = getattr(greenlet, "spawning_greenlet", None)
         greenlet = None if spawner is None else spawner()
-    return None
+        frame = None if greenlet is None else greenlet.gr_frame
+    return _in_frames(frame, everywhere=False)
 
 
-def _in_frames(frame: FrameType | None) -> User | None:
+def runs_now(user: User) -> bool:
+    """True in the user's own greenlet, which is never another user's."""
+    return getcurrent() is user.greenlet
+
+
+def _in_frames(frame: FrameType | None, everywhere: bool) -> User | None:
     """The user whose greenlet these frames are: the first argument of the outermost that has one.
 
     gevent forgets the arguments of a greenlet as soon as its end is scheduled, and the greenlet may
-    run on until then; what it asked for would be nobody's, and be read from the beginning.
+    run on until then; what it asked for would be nobody's, and be read from the beginning. In the
+    main greenlet, where there is one user at most and often none, only Locust's own frame counts:
+    to look into each takes microseconds.
     """
-    found = None
+    found, run = None, User.run.__code__
     while frame is not None:
         code = frame.f_code
-        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-        found = first if isinstance(first, User) else found
+        if code is run or (everywhere and code.co_argcount):
+            first = frame.f_locals.get(code.co_varnames[0])
+            found = first if isinstance(first, User) else found
         frame = frame.f_back
     return found

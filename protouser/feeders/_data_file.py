@@ -13,6 +13,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from protouser._errors import ConfigurationError
+from protouser.feeders._progress import SLICE, Progress
 
 __all__ = ["DataFile", "Fingerprint", "complain"]
 
@@ -113,6 +115,13 @@ class DataFile:
             what = "truncated" if found[1] < known[1] else "changed"
             complain(self.name, f"the file was {what} while it was in use; restart the test")
 
+    def position(self, text: io.TextIOWrapper) -> int:
+        """How far an open text has been read, in the bytes that ``size`` counts."""
+        try:
+            return os.lseek(text.fileno(), 0, os.SEEK_CUR)
+        except OSError:
+            return self.size()  # held in memory: there is no way to wait for
+
     def open_binary(self) -> IO[bytes]:
         """The bytes, decompressed.
 
@@ -162,7 +171,7 @@ class DataFile:
         try:
             yield
         except _NulFound:
-            line, column, _ = self._locate(lambda character: character == "\0")
+            line, column, _ = self._locate("\0")
             complain(
                 self.name,
                 "holds a NUL character, so it is no plain text in this encoding; if it is UTF-16"
@@ -178,7 +187,7 @@ class DataFile:
             self._refuse(error)
 
     def _refuse_undecodable(self, error: UnicodeDecodeError) -> NoReturn:
-        line, column, found = self._locate(lambda character: "\udc80" <= character <= "\udcff")
+        line, column, found = self._locate("[\udc80-\udcff]")
         byte = f" 0x{ord(found) - 0xDC00:02x}" if found else ""
         complain(
             self.name,
@@ -188,16 +197,20 @@ class DataFile:
             column=column,
         )
 
-    def _locate(self, wanted: Callable[[str], bool]) -> tuple[int | None, int | None, str]:
-        """Line, column and character of the first that is wanted; slow, for errors only."""
+    def _locate(self, pattern: str) -> tuple[int | None, int | None, str]:
+        """Line, column and character of the first that is wanted, read from the beginning."""
+        wanted = re.compile(pattern).search
         with self.open_binary() as binary:
             encoding = self.encoding_of(binary)
             text = io.TextIOWrapper(binary, encoding, errors="surrogateescape", newline="")
+            progress = Progress(f"looking for what is wrong in {self.name}", self.size())
             try:
                 for number, line in enumerate(text, 1):
-                    column = next((i for i, each in enumerate(line, 1) if wanted(each)), None)
-                    if column is not None:
-                        return number, column, line[column - 1]
+                    found = wanted(line)
+                    if found is not None:
+                        return number, found.start() + 1, found[0]
+                    if number % SLICE == 0:
+                        progress.at(self.position(text), number)
             except UnicodeDecodeError:
                 pass  # an encoding that has no way to go on
         return None, None, ""

@@ -11,14 +11,13 @@ from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakKeyDictionary
 
 from protouser._call import now
 from protouser._errors import ConfigurationError, FeederExhausted
-from protouser.feeders._row import Row, row_class
-from protouser.feeders._stock import END, READY, Stock
-from protouser.feeders._supply import Record
+from protouser.feeders._row import Row
+from protouser.feeders._stock import END, READY, LocalStock, Stock
 from protouser.feeders._tally import Tally
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ class Desk:
     """Hands out the rows of a feeder.
 
     Attributes:
-        tally: what became of them.
         stocks: rows at hand, by class where each has its own.
         failed: what is wrong with the data, once it is known; nobody gets a row any more.
     """
@@ -45,13 +43,22 @@ class Desk:
     def __init__(self, feeder: Feeder, feeding: Feeding | None) -> None:
         self.feeder = feeder
         self.feeding = feeding
-        self.tally = Tally()
+        self._tally = Tally()  # without what the stocks count
         self.failed: ConfigurationError | None = None
         self.stocks: dict[Any, Stock] = {}
         self._of_users: WeakKeyDictionary[User, Stock] = WeakKeyDictionary()
-        self._kept: WeakKeyDictionary[User, tuple[Any, Record]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[User, tuple[Any, Any]] = WeakKeyDictionary()
         self._closed = False
         self._numbers: dict[Any, int] = {}
+
+    @property
+    def tally(self) -> Tally:
+        """What became of the rows until now."""
+        tally = Tally(**self._tally.to_wire())
+        for stock in self._all_stocks():
+            tally.handed_out += stock.popped
+            tally.wraps += stock.wraps
+        return tally
 
     @property
     def current(self) -> bool:
@@ -63,20 +70,30 @@ class Desk:
         if user is not None and self.feeder.sticky:
             return self._row_for_life(user)
         stock = self._stock_of(user)
-        return self._made(stock, self._record(stock, user))
+        return self._made(stock, self._popped(stock, user))
+
+    def pop_for(self, user: User) -> Callable[[], Any] | None:
+        """What takes a row at hand for a user at once; None where there is more to do for a row.
+
+        It raises IndexError when nothing is at hand, as for ever after the end of the test.
+        """
+        if self.feeder.sticky or self.feeder.transform is not None:
+            return None
+        stock = self._stock_of(user)
+        return stock.pop if isinstance(stock, LocalStock) else None
 
     def take(self, count: int, user: User | None) -> list[Any]:
         """So many rows; where there are fewer, those go back and it is the end."""
         stock = self._stock_of(user)
-        records: list[Record] = []
+        popped: list[Any] = []
         try:
-            while len(records) < count:
-                records.append(self._record(stock, user))
+            while len(popped) < count:
+                popped.append(self._popped(stock, user))
         except BaseException:
-            stock.give_back(records)
-            self.tally.handed_out -= len(records)
+            stock.give_back(popped)
+            self._tally.handed_out -= len(popped)
             raise
-        return [self._made(stock, record) for record in records]
+        return [self._made(stock, each) for each in popped]
 
     def peek(self, user: User | None, default: Any) -> Any:
         """The row that comes next in this process, without taking it; ``default`` at the end."""
@@ -89,48 +106,50 @@ class Desk:
         """A user is gone: its row goes back, and what was read for it is closed."""
         kept = self._kept.pop(user, None)
         if kept is not None:
-            self.tally.given_back += 1
+            self._tally.given_back += 1
             self._stock_of(user).give_back([kept[1]])
         stock = self._of_users.pop(user, None)
         if stock is not None:
-            stock.close()
+            self._close(stock)
 
     def close(self) -> None:
         """The test is over."""
-        for stock in [*self.stocks.values(), *self._of_users.values()]:
-            stock.close()
-            supply = getattr(stock, "supply", None)
-            self.tally.wraps += getattr(supply, "wraps", 0)
         self._closed = True
+        stocks = self._all_stocks()
         self.stocks.clear()
         self._of_users.clear()
         self._kept.clear()
+        for stock in stocks:
+            self._close(stock)
+
+    def _all_stocks(self) -> list[Stock]:
+        return [*self.stocks.values(), *self._of_users.values()]
+
+    def _close(self, stock: Stock) -> None:
+        stock.close()
+        self._tally.handed_out += stock.popped
+        self._tally.wraps += stock.wraps
 
     def _row_for_life(self, user: User) -> Any:
         kept = self._kept.get(user)
         if kept is None:
             stock = self._stock_of(user)
-            record = self._record(stock, user)
-            kept = self._kept[user] = self._made(stock, record), record
+            popped = self._popped(stock, user)
+            kept = self._kept[user] = self._made(stock, popped), popped
         return kept[0]
 
-    def _record(self, stock: Stock, user: User | None) -> Record:
+    def _popped(self, stock: Stock, user: User | None) -> Any:
         while not stock.ready:
             self._get_rows(stock, user)
-        record = stock.pop()
-        self.tally.handed_out += 1
-        return record
+        return stock.pop()
 
-    def _made(self, stock: Stock, record: Record) -> Any:
+    def _made(self, stock: Stock, popped: Any) -> Any:
         """A row as the tester sees it."""
-        feeder, (number, values), names = self.feeder, record, stock.names
-        if names is None:
-            names, values = tuple(values), [*values.values()]
-        if feeder.types:
-            values = feeder.types.apply(feeder.file_name, number, names, [*values])
-        row = row_class(feeder.file_name, names)(values)
-        row.number = number
-        transform: Callable[[Row], Any] | None = feeder.transform
+        try:
+            row = stock.row(popped)
+        except ConfigurationError as error:
+            self._refuse(error)
+        transform: Callable[[Row], Any] | None = self.feeder.transform
         return row if transform is None else transform(row)
 
     def _stock_of(self, user: User | None) -> Stock:
@@ -163,13 +182,17 @@ class Desk:
 
     def _fill(self, stock: Stock, user: User | None) -> str:
         """Ask the stock once; broken data end the test, and are told once."""
-        if self.failed is None:
-            try:
-                return stock.fill()
-            except ConfigurationError as error:
-                if self.feeding is None:
-                    raise
-                self.fail(error)
+        if self.failed is not None or self._closed:
+            raise StopUser
+        try:
+            return stock.fill()
+        except ConfigurationError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: ConfigurationError) -> NoReturn:
+        if self.feeding is None:
+            raise error
+        self.fail(error)
         raise StopUser
 
     def fail(self, error: ConfigurationError) -> None:
@@ -184,10 +207,10 @@ class Desk:
         state = self._fill(stock, user)
         if state == READY and now() - began < _AT_ONCE:
             return
-        self.tally.waited += 1
+        self._tally.waited += 1
         while state != READY:
             if state == END and self.feeder.at_end != "wait":
-                self.tally.waited -= 1
+                self._tally.waited -= 1
                 self._end(user)
             self._wait(stock, user)
             state = READY if stock.ready else self._fill(stock, user)

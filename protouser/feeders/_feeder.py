@@ -8,6 +8,7 @@ from locust.env import Environment
 import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Literal, Self
 from weakref import WeakKeyDictionary, finalize
 
@@ -15,13 +16,13 @@ from protouser._call import get_thread_ident
 from protouser._errors import ConfigurationError
 from protouser.feeders._csv_format import CsvFormat
 from protouser.feeders._csv_source import CsvSource
-from protouser.feeders._current_user import current_user
+from protouser.feeders._current_user import current_user, runs_now
 from protouser.feeders._data_file import DataFile
 from protouser.feeders._desk import Desk
 from protouser.feeders._feeding import Feeding
 from protouser.feeders._json_source import JsonSource
 from protouser.feeders._python_source import PythonSource
-from protouser.feeders._row import Row
+from protouser.feeders._row import Row, RowMaker
 from protouser.feeders._source import Source
 from protouser.feeders._stock import LocalStock, Stock
 from protouser.feeders._supply import ORDERS, make_supply
@@ -105,8 +106,7 @@ class Feeder:
     ) -> None:
         self.source = source
         self.name = name
-        self.file_name = source.name
-        self.types = types
+        self.maker = RowMaker(source.name, types)
         self.order = order
         self.at_end = at_end or "stop_user"
         self.share = share
@@ -116,6 +116,7 @@ class Feeder:
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self._check(at_end)
         self._thread = get_thread_ident()
+        self._pop: ContextVar[Callable[[], Any] | None] = ContextVar("pop", default=None)
         self._desks: WeakKeyDictionary[Environment, Desk] = WeakKeyDictionary()
         self._alone: tuple[int, Desk] | None = None
         Feeding.declare(self)
@@ -154,8 +155,23 @@ class Feeder:
         return self
 
     def __next__(self) -> Any:
+        pop = self._pop.get()
+        if pop is not None and get_thread_ident() == self._thread:  # contexts may be copied
+            try:
+                return pop()
+            except IndexError:  # the rows at hand are used up
+                pass
+        return self._next()
+
+    def _next(self) -> Any:
+        """The whole way to a row, and a shorter one for the next."""
         user = current_user()
-        return self._desk(user).next(user)
+        desk = self._desk(user)
+        row = desk.next(user)
+        pop = None if user is None else desk.pop_for(user)
+        if pop is not None and user is not None and runs_now(user):
+            self._pop.set(pop)
+        return row
 
     def take(self, count: int) -> list[Any]:
         """So many rows at once; where fewer are left, those go back and it is the end."""
@@ -187,7 +203,8 @@ class Feeder:
         seed = f"{self.seed}|{self.share}|{scope}"
         supply = make_supply(self.source, self.order, self.endless, seed, self._by_number)
         # what comes from Python may be dear, or gone when nobody uses it
-        return LocalStock(self.source, supply, not isinstance(self.source, PythonSource))
+        ahead = not isinstance(self.source, PythonSource)
+        return LocalStock(self.source, supply, self.maker, ahead)
 
     def _desk(self, user: User | None) -> Desk:
         if user is None:

@@ -115,7 +115,7 @@ class Feeding:
             runner.send_message(_ASK, {"feeder": feeder.name, **question})
 
         holder = LeaseHolder(self._sequences.get(feeder.name, 0), not feeder.sticky)
-        stock = self._leased[feeder.name] = LeasedStock(holder, send)
+        stock = self._leased[feeder.name] = LeasedStock(holder, feeder.maker, send)
         return stock
 
     def note(self, user: User) -> None:

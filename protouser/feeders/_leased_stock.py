@@ -10,6 +10,7 @@ from gevent.event import Event
 
 from protouser._call import now
 from protouser.feeders._lease_holder import LeaseHolder
+from protouser.feeders._row import Row, RowMaker
 from protouser.feeders._stock import END, READY, WAIT
 from protouser.feeders._supply import Record
 
@@ -19,10 +20,16 @@ __all__ = ["LeasedStock"]
 class LeasedStock:
     """The stock of a feeder whose rows are the whole test's; ``send`` takes a question."""
 
-    def __init__(self, holder: LeaseHolder, send: Callable[[dict[str, Any]], None]) -> None:
+    wraps = 0  # the master reads the data, and counts them
+
+    def __init__(
+        self, holder: LeaseHolder, maker: RowMaker, send: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.holder = holder
         self.changed = Event()
         self.names: tuple[str, ...] | None = None
+        self.popped = 0
+        self._maker = maker
         self._send = send
 
     @property
@@ -34,8 +41,13 @@ class LeasedStock:
     def pop(self) -> Record:
         """The next row; more are asked for before the last one is gone."""
         record = self.holder.pop()
+        self.popped += 1
         self.keep_up(0)
         return record
+
+    def row(self, popped: Record) -> Row:
+        """Made when it is used: rows that are here may have to go back as they came."""
+        return self._maker.one(self.names, *popped)
 
     def fill(self) -> str:
         """Ask the master, unless it said that there is nothing more."""

@@ -6,11 +6,13 @@ A row class is made once for each set of columns, so that a row costs little mor
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, KeysView
+from collections.abc import Callable, Iterable, KeysView, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
-__all__ = ["Row", "row_class"]
+from protouser.feeders._types import Types
+
+__all__ = ["Row", "RowMaker", "row_class"]
 
 _KINDS = 1000
 
@@ -67,6 +69,40 @@ def row_class(file: str, names: tuple[str, ...]) -> type[Row]:
     places = {name: place for place, name in enumerate(names)}
     fields = {name: _field(place) for name, place in places.items() if not hasattr(Row, name)}
     return type("Row", (Row,), {**fields, "file": file, "_places": places, "__module__": __name__})
+
+
+class RowMaker:
+    """Makes rows of what a source gives: with their names, their numbers, and converted values."""
+
+    def __init__(self, file: str, types: Types) -> None:
+        self._file = file
+        self._types = types
+
+    def one(self, names: tuple[str, ...] | None, number: int, values: Any) -> Row:
+        """One row; without names, the values bring their own.
+
+        Raises:
+            ConfigurationError: a value cannot be converted.
+        """
+        if names is None:
+            names, values = tuple(values), [*values.values()]
+        if self._types:
+            values = self._types.apply(self._file, number, names, [*values])
+        row = row_class(self._file, names)(values)
+        row.number = number
+        return row
+
+    def many(
+        self, names: tuple[str, ...] | None, records: Sequence[tuple[int, Any]]
+    ) -> Sequence[Row]:
+        """As ``one``, for all of these numbers and values."""
+        if names is None or self._types:
+            return [self.one(names, number, values) for number, values in records]
+        numbers, texts = zip(*records, strict=True) if records else ((), ())
+        rows = list(map(row_class(self._file, names), texts))
+        for number, row in zip(numbers, rows, strict=True):
+            row.number = number
+        return rows
 
 
 def _field(place: int) -> property:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from gevent.event import Event
 from gevent.lock import RLock
 
-from protouser.feeders._supply import Record, Supply
+from protouser.feeders._row import Row, RowMaker
+from protouser.feeders._supply import Supply
 
 __all__ = ["END", "READY", "WAIT", "LocalStock", "Stock"]
 
@@ -20,30 +22,36 @@ _READ_AHEAD: Final = 100
 
 
 class Stock(Protocol):
-    """Rows at hand.
+    """Rows at hand, in a form of the stock's own, which ``row`` makes rows of.
 
     Attributes:
-        ready: rows that nobody has yet.
-        names: the columns, or None where each row brings its own.
         changed: set when rows have come, or it is known that none will.
     """
 
     changed: Event
 
     @property
-    def ready(self) -> deque[Record]:
+    def ready(self) -> deque[Any]:
         """Rows that nobody has yet."""
 
     @property
-    def names(self) -> tuple[str, ...] | None: ...
+    def popped(self) -> int:
+        """How many rows were taken by ``pop``."""
 
-    def pop(self) -> Record:
+    @property
+    def wraps(self) -> int:
+        """How often the data began anew, as far as this stock reads them itself."""
+
+    def pop(self) -> Any:
         """A row of those ready; IndexError if there is none."""
+
+    def row(self, popped: Any) -> Row:
+        """The row as testers know it; ConfigurationError where a value cannot be converted."""
 
     def fill(self) -> str:
         """Get rows: READY, WAIT for ``changed``, or END."""
 
-    def give_back(self, records: list[Record]) -> None:
+    def give_back(self, popped: list[Any]) -> None:
         """Rows that can go to somebody else."""
 
     def close(self) -> None:
@@ -51,22 +59,36 @@ class Stock(Protocol):
 
 
 class LocalStock:
-    """Rows read in this process, a hundred ahead where reading ahead does no harm."""
+    """Rows read and made in this process, a hundred ahead where reading ahead does no harm.
 
-    def __init__(self, source: Any, supply: Supply, ahead: bool) -> None:
-        self.ready: deque[Record] = deque()
+    Attributes:
+        pop: takes a row, and may be kept by who takes many; nothing has to be noted for a row.
+    """
+
+    def __init__(self, source: Any, supply: Supply, maker: RowMaker, ahead: bool) -> None:
+        self.ready: deque[Row] = deque()
         self.pop = self.ready.popleft
         self.changed = Event()
         self.supply = supply
         self._source = source
+        self._maker = maker
         self._ahead = _READ_AHEAD if ahead else 1
+        self._put = 0
         self._reading = RLock()
 
     @property
-    def names(self) -> tuple[str, ...] | None:
-        """As the source has them."""
-        names: tuple[str, ...] | None = self._source.names
-        return names
+    def popped(self) -> int:
+        """What was ever here and is not any more."""
+        return self._put - len(self.ready)
+
+    @property
+    def wraps(self) -> int:
+        """As the supply counts them."""
+        return self.supply.wraps
+
+    def row(self, popped: Row) -> Row:
+        """What is here is a row."""
+        return popped
 
     def fill(self) -> str:
         """Read; reading may let others run, who must not read at the same time."""
@@ -74,15 +96,23 @@ class LocalStock:
             if self.ready:
                 return READY
             self.changed.clear()
-            self.ready.extend(self.supply.take(self._ahead))
+            records = self.supply.take(self._ahead)
+            self._add(self._maker.many(self._source.names, records))
             return READY if self.ready else END
 
-    def give_back(self, records: list[Record]) -> None:
+    def give_back(self, popped: list[Row]) -> None:
         """Rows given back are the next ones."""
-        self.ready.extendleft(reversed(records))
+        self._put += len(popped)
+        self.ready.extendleft(reversed(popped))
         self.changed.set()
 
+    def _add(self, rows: Sequence[Row]) -> None:
+        self._put += len(rows)
+        self.ready.extend(rows)
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; nobody gets a row any more."""
+        self._put -= len(self.ready)
+        self.ready.clear()
         self.supply.close()
         self.changed.set()

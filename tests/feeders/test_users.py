@@ -289,6 +289,82 @@ def test_rows_are_not_taken_in_native_threads():
         pool.apply(next, (feeder,))
 
 
+def test_rows_are_not_taken_in_native_threads_by_users_who_have_some_at_hand():
+    feeder = numbers()
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        def on_start(self):
+            self.taken = self.timed(lambda: next(feeder), run="thread")
+
+        @task
+        def take(self):
+            seen.append(next(feeder).n)
+            with pytest.raises(ConfigurationError, match="not in a native thread"):
+                self.taken()
+            seen.append(next(feeder).n)
+            self.stop()
+
+    load(Taker, users=1, seconds=20)
+    assert seen == [0, 1]
+
+
+def test_what_is_taken_one_by_one_several_at_once_and_in_peeks_are_the_same_rows():
+    feeder = numbers(count=300)
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            peeked = feeder.peek()
+            row = next(feeder)
+            assert (peeked, peeked.number) == (row, row.number)
+            seen.append(row.n)
+            seen.extend(row.n for row in feeder.take(3))
+
+    result = load(Taker, users=1, seconds=20)
+    assert not result.errors
+    assert seen == [*range(300)]
+
+
+def test_every_environment_reads_for_itself(make_locust_env):
+    feeder = numbers(count=5)
+    User, seen = taker(feeder)
+    runners = [make_locust_env(user_classes=[User]).create_local_runner() for _ in range(2)]
+    for runner in runners:
+        runner.start(1, spawn_rate=1)
+    with gevent.Timeout(20):
+        while sum(map(len, seen.values())) < 10 or any(each.user_count for each in runners):
+            gevent.sleep(0.01)
+    assert [*seen.values()] == [[*range(5)]] * 2
+
+
+@pytest.mark.parametrize("order", ["queue", "shuffle"])
+def test_a_value_that_cannot_be_converted_ends_the_test_as_broken_rows_do(order, make_locust_env):
+    feeder = Feeder([str(n) for n in range(200)] + ["x"], types={"value": int}, order=order)
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            seen.append(next(feeder).value)
+
+    environment = make_locust_env(user_classes=[Taker])
+    runner = environment.create_local_runner()
+    runner.start(2, spawn_rate=10)
+    with gevent.Timeout(20):
+        while runner.user_count or not seen:
+            gevent.sleep(0.01)
+    assert len(seen) == len(set(seen)) <= 200
+    assert environment.process_exit_code == 1
+
+
 def test_a_test_that_is_started_again_reads_the_data_again(make_locust_env):
     feeder = numbers(count=20)
     User, seen = taker(feeder)
@@ -330,7 +406,7 @@ def test_a_headless_run_ends_when_the_data_have_ended_and_shows_a_table(run_locu
     ]
     assert "feeder 'data.csv' has no more rows: users who ask for one stop" in run.stderr
     table = [line.split() for line in run.stderr.splitlines() if line.startswith("data.csv ")]
-    assert table == [["data.csv", "300", "0", "0", "0", "0", "0"]]
+    assert [cells[:-1] for cells in table] == [["data.csv", "300", "0", "0", "0", "0"]]
 
 
 def test_a_run_with_broken_data_does_not_begin(run_locust, tmp_path):
