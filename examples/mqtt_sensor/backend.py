@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import signal
 import socket
-import threading
 
 
 def free_port() -> int:
@@ -30,9 +29,9 @@ def serve(port: int) -> None:
         nonlocal delivered
         delivered += 1
 
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_signal: stopped.set())
+    # Kept back before the broker's threads start: no signal is theirs, and none comes too early.
+    signals = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with (
         Broker(port=port, listen="127.0.0.1"),
         IotCore("127.0.0.1", port, start_broker=False) as watcher,
@@ -40,7 +39,7 @@ def serve(port: int) -> None:
         watcher.subscribe("sensors/#", count, qos=1)
         watcher.start()
         print(f"listening on mqtt://127.0.0.1:{port}", flush=True)
-        stopped.wait()
+        signal.sigwait(signals)
     print(f"answered {delivered} messages", flush=True)
 
 
