@@ -415,7 +415,8 @@ class Call:
             if self.error is not None:
                 self._session.note_failure(self, self.error)
             # Locust takes an exception that is false, as one of length 0 is, for none
-            self._report(outcome, reason if reason else CatchResponseError(repr(reason)))
+            reason = reason or CatchResponseError(repr(reason))
+            self._report(outcome, self._session.reasons.admit(self.type, self.name, reason))
         elif outcome:
             self._report(outcome, None)
 

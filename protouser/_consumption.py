@@ -90,6 +90,7 @@ class Consumption:
         if call is None:
             self._found.append(message)
             return
+        self._source.served = True
         previous, self._previous = self._previous, at
         with suppress(CallSkipped), call:  # a message that a hook vetoed is read, and not returned
             if previous is not None:

@@ -90,6 +90,11 @@ class Inbox(Generic[Message]):
         return len(self._kept)
 
     @property
+    def unread(self) -> int:
+        """How many messages are kept, unless the listener that sees them is all who wants them."""
+        return 0 if self.on_passed is not None and not self._was_read else len(self._kept)
+
+    @property
     def ended(self) -> bool:
         """True after ``end`` or ``fail``."""
         return self._end is not None
@@ -205,6 +210,12 @@ class Inbox(Generic[Message]):
     def give_back(self, messages: list[tuple[Message, float]]) -> None:
         """These were read, in this order, and are of no use: they are the next to be read."""
         self._kept.extendleft(reversed(messages))
+
+    def discard(self) -> int:
+        """Forget what is kept; how many messages that are ``unread``."""
+        unread = self.unread
+        self._kept.clear()
+        return unread
 
     def interrupt(self, error: BaseException) -> None:
         """Whoever waits now gets ``error``; what comes later is delivered as ever."""

@@ -2,7 +2,7 @@
 
 A client keeps the connection of the moment. Where that is over, the next call connects anew first,
 as a row "connect" of its own; so connecting is never part of a call's time. Attempts in a row that
-fail come at growing intervals.
+fail, or whose connection is lost before a call got anything, come at growing intervals.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         self._reconnecting = BoundedSemaphore()
         self._attempts = 0
         self._failed = 0
+        self._vain = False
         self._failure: Exception | None = None
         self._messages = MessageOptions.of(self, self.options)
         self.correlate = self._messages.correlate
@@ -160,9 +161,14 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         return self
 
     def shut(self) -> None:
-        if self.connection is not None:
-            self.connection.inbox.on_end = None
+        connection = self.connection
+        if connection is not None:
+            connection.inbox.on_end = None
         super().shut()
+        if connection is not None:
+            unread = connection.inbox.discard()
+            if unread:
+                self.measure("receive").count("unread", unread)
 
     def renewed(self) -> Connection:
         """Connect anew, unless another greenlet does just that, and return the connection."""
@@ -176,16 +182,27 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         return self.connection
 
     def _renew(self) -> None:
+        self._look_back()
         if self._failed:  # a server that is down is not to be asked as fast as this machine can
             pause = min(_FIRST_PAUSE * 2 ** (self._failed - 1), _LONGEST_PAUSE)
             gevent.sleep(pause * random.uniform(0.5, 1))
         self._failure = None
         try:
             self.reopen()
-            self._failed = 0
         except Exception as error:
             self._failed = min(self._failed + 1, _MOST_DOUBLINGS)
             self._failure = error
             raise
         finally:
             self._attempts += 1
+
+    def _look_back(self) -> None:
+        """Connections in a row that were lost before a call got anything are failed attempts."""
+        before = self.connection
+        if before is None or self._failure is not None:
+            return
+        was_vain, self._vain = self._vain, before.lost and not before.served
+        if not self._vain:
+            self._failed = 0
+        elif was_vain:  # the first one may have met a restart
+            self._failed = min(self._failed + 1, _MOST_DOUBLINGS)

@@ -34,6 +34,8 @@ class MessageConnection(ABC, MessageSource[Message]):
         inbox: what has come and nobody has read.
         over: the next ``request`` or ``send`` needs a new connection: the end was orderly, or told.
         told: a call has failed because of the end, or it was closed on this side.
+        lost: it was told by a call that failed, before anybody closed it on this side.
+        served: a call has got a message.
         pieces: when the first byte of a message came, and when its last; of the latest message that
             took more than one read, for engines that say so.
     """
@@ -78,9 +80,11 @@ class MessageConnection(ABC, MessageSource[Message]):
             message, at, waited = self.inbox.get(
                 timeout, began, "reply", match=request.match, after=began
             )
-        except BaseException:
+        except BaseException as error:
+            self.note_end(error)
             self.abandon()
             raise
+        self.served = True
         call.stop(at)
         if self.pieces is not None:
             self.note_first_byte(call, at)
@@ -126,8 +130,9 @@ class MessageConnection(ABC, MessageSource[Message]):
         frame = self.encode(call)
         try:
             self.transmit(frame, call.request.timeout)
-        except ProtouserError:
+        except ProtouserError as error:
             if self.closed:
+                self.note_end(error)
                 self.tell()
             raise
 

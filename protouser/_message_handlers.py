@@ -7,7 +7,7 @@ see one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -46,6 +46,9 @@ class MessageHandlers:
         length_of: Callable[[Any], int | None] | None = None,
     ) -> None:
         self._handlers: list[_Handler] = []
+        self._client = client
+        self._source: Hashable = None
+        self._muted = False
         user = client.user
         if user is None:
             return
@@ -55,7 +58,7 @@ class MessageHandlers:
             self._handlers.append(_Handler(client, user, pattern, matches, function, length_of))
 
     def __bool__(self) -> bool:
-        return bool(self._handlers)
+        return bool(self._asked())
 
     @property
     def overhear(self) -> bool:
@@ -73,12 +76,35 @@ class MessageHandlers:
         if self.overhear:
             inbox.on_passed = _seen
 
+    def claim(self, source: Hashable) -> bool:
+        """True when ``filters`` are this client's to subscribe to; for protocols that subscribe.
+
+        There each subscriber gets every message, so two clients of one ``source``, such as a
+        broker, would handle each twice: the first one of a user has them until ``release``, and
+        the functions of further ones that have a text for a pattern are not asked.
+        """
+        user, client = self._client.user, self._client
+        self._source = source
+        self._muted = user is not None and user._listeners.setdefault(source, client) is not client
+        return not self._muted
+
+    def release(self) -> None:
+        """Another client may ``claim`` the source; for a client that is closed."""
+        user = self._client.user
+        if user is not None and user._listeners.get(self._source) is self._client:
+            del user._listeners[self._source]
+
     def offer(self, message: Any, at: float) -> bool:
         """Show a message that arrived at ``at``; True when it is for one of them. In the hub."""
         taken = False
-        for handler in self._handlers:
+        for handler in self._asked():
             taken = handler.takes(message, at) or taken
         return taken
+
+    def _asked(self) -> list[_Handler]:
+        if self._muted:
+            return [one for one in self._handlers if not isinstance(one.pattern, str)]
+        return self._handlers
 
 
 class _Handler:
@@ -101,6 +127,7 @@ class _Handler:
         self._length_of = length_of
         self._inbox: Inbox[Any] = Inbox()
         self._worker: gevent.Greenlet[..., Any] | None = None
+        self._ended = False
 
     def takes(self, message: Any, at: float) -> bool:
         """Note a message that is for this function; True unless others are to have it as well."""
@@ -109,9 +136,11 @@ class _Handler:
         if len(self._inbox) >= _MOST_WAITING:
             self._client.measure(self._row).count("dropped")
             return self._matches is not None
-        if self._worker is None:
-            self._worker = self._user.spawn(self._work)
         self._inbox.deliver(message, at)
+        if self._ended:
+            self._count_unread()
+        elif self._worker is None:
+            self._start()
         return self._matches is not None
 
     @property
@@ -127,6 +156,21 @@ class _Handler:
             self._client.session.complain_once(self.pattern, text, error)
             return False
 
+    def _start(self) -> None:
+        self._worker = self._user.spawn(self._work)
+        self._worker.link(self._on_end)
+
+    def _on_end(self, worker: gevent.Greenlet[..., Any]) -> None:
+        """The user has ended, if that has killed the greenlet: nothing more is handled."""
+        if isinstance(worker.value, gevent.GreenletExit):
+            self._ended = True
+            self._count_unread()
+
+    def _count_unread(self) -> None:
+        unread = self._inbox.discard()
+        if unread and self._matches is not None:  # what it only sees, others have
+            self._client.measure(self._row).count("unread", unread)
+
     def _work(self) -> None:
         try:
             while True:
@@ -135,7 +179,9 @@ class _Handler:
                     self._function(message)
         except (Exception, gevent.Timeout):
             # this greenlet ends, and its user reports why; the next message has a new one
-            self._worker = self._user.spawn(self._work) if len(self._inbox) else None
+            self._worker = None
+            if len(self._inbox):
+                self._start()
             raise
 
     def _count(self, message: Any, at: float) -> bool:

@@ -26,10 +26,14 @@ class MessageSource(Generic[Message]):
     Attributes:
         inbox: what has come and nobody has read.
         told: a call has failed because of the end, or it was closed on this side.
+        lost: it was told by a call that failed, before anybody closed it on this side.
+        served: a call has got a message.
     """
 
     inbox: Inbox[Message]
     told: bool = False
+    lost: bool = False
+    served: bool = False
 
     def receive(self, call: Call) -> Message:
         """The next message that is there, or comes, and matches as ``call.request`` says."""
@@ -56,6 +60,7 @@ class MessageSource(Generic[Message]):
             self.inbox.give_back(got)
             self.note_end(error)
             raise
+        self.served = True
         call.spend("wait", max(at - began, 0.0))
         call.stop(at)
         call.count("messages", len(got))
@@ -66,6 +71,7 @@ class MessageSource(Generic[Message]):
 
     def note_arrival(self, call: Call, message: Message, at: float, waited: bool) -> None:
         """The call has its message; where it was waited for, the call ended with its arrival."""
+        self.served = True
         if waited:
             call.stop(at)
             late = now() - at
@@ -80,6 +86,7 @@ class MessageSource(Generic[Message]):
     def note_end(self, error: BaseException) -> None:
         """A call that waits failed by this: where it is the end of the connection, it was told."""
         if isinstance(error, ProtouserError) and not isinstance(error, CallTimeout):
+            self.lost = self.lost or not self.told
             self.tell()
 
     def tell(self) -> None:

@@ -25,6 +25,7 @@ from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecut
 from protouser._figures import Figures
 from protouser._limits import Headroom
 from protouser._names import Names
+from protouser._reasons import Reasons
 from protouser._report import Report
 from protouser._schedule import Schedules
 from protouser._sections import Sections
@@ -49,6 +50,7 @@ class Session:
 
     Attributes:
         figures: what was measured here in the present second.
+        reasons: what failures are reported with.
         kept: what was measured here in the seconds before.
         timeline: everything that was measured here, or on all workers, by the second; not on a
             worker, whose slices go to its master.
@@ -127,6 +129,7 @@ class Session:
     def reset(self) -> None:
         """Forget every figure, as Locust does when a test starts."""
         self.names = Names()
+        self.reasons = Reasons()
         self.figures = Figures(self.names)
         self.kept = Figures(self.names)
         self.timeline = Timeline()

@@ -11,7 +11,7 @@ import logging
 import operator
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, TypeGuard
 
@@ -101,6 +101,7 @@ class ProtocolUser(User):
         self._hooks: CallHooks | None = self._session.hooks_of(type(self)).of_calls
         self.resources = ExitStack()
         self._clients: dict[ProtocolClient, None] = {}
+        self._listeners: dict[Hashable, ProtocolClient] = {}
         self._open_calls: set[Call] = set()
         self._after_task: list[Callable[[], object]] = []
         self._reported: deque[BaseException] = deque(maxlen=_REMEMBERED_FAILURES)
@@ -258,6 +259,7 @@ class ProtocolUser(User):
         resources, self.resources = self.resources, ExitStack()
         clients = list(reversed(self._clients))
         self._clients.clear()
+        self._listeners.clear()
         closers = [self._end_greenlets, resources.close, *(client.shut for client in clients)]
         close_in_time(closers, self.close_timeout, type(self).__name__)
 

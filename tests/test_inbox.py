@@ -247,6 +247,19 @@ def test_a_full_inbox_pauses_its_source_once_and_resumes_it_when_half_read():
     assert taken == [0, 1, 2, 3]
 
 
+def test_what_was_asked_for_at_leisure_keeps_no_full_inbox_from_pausing_its_source():
+    calls = []
+    inbox = Inbox(2, lambda: calls.append("full"), lambda: calls.append("drained"))
+    expected = inbox.expect(match="three".__eq__, after=0.0)
+    for message in ("one", "two"):
+        inbox.deliver(message, 1.0)
+    assert calls == ["full"]
+    waiting_for_it = waiting(expected.wait, SOON, now(), "message")
+    assert calls == ["full", "drained"], "now it is waited for"
+    in_hub(inbox.deliver, "three", 2.0)
+    assert waiting_for_it.get(timeout=SOON)[0] == "three"
+
+
 def test_a_reader_takes_only_what_it_asks_for_and_leaves_the_rest_in_order():
     inbox = Inbox()
     for word in ("a1", "b1", "a2", "b2"):

@@ -35,6 +35,7 @@ __all__ = ["FIRST_MESSAGE", "MESSAGES", "GrpcStream"]
 
 FIRST_MESSAGE: Final = "first message"
 MESSAGES: Final = "messages"
+UNREAD: Final = "unread"
 
 
 class GrpcStream(Messaging, Iterator[Any]):
@@ -298,6 +299,8 @@ class GrpcStream(Messaging, Iterator[Any]):
         call.request_length = call.request_length or self._sent
         if self._messages:
             call.count(MESSAGES, self._messages)
+        if self._stream.inbox.unread:
+            call.count(UNREAD, self._stream.inbox.unread)
 
     def _stop_at_end(self) -> None:
         if self._stream.status is not None:

@@ -67,6 +67,8 @@ class Connection:
 
     Attributes:
         over: it has ended.
+        ended_by: why.
+        served: a message was acknowledged, or came.
     """
 
     _socket: HubSocket
@@ -79,7 +81,8 @@ class Connection:
         on_lost: Callable[[Connection, BaseException], object],
     ) -> None:
         self.url = url
-        self.over = False
+        self.over = self.served = False
+        self.ended_by: BaseException | None = None
         self._settings = settings
         self._on_message = on_message
         self._on_lost = on_lost
@@ -179,6 +182,7 @@ class Connection:
                     )
                 )
             raise
+        self.served = True
         reason: ReasonCode | None = reply.value
         return reason
 
@@ -364,7 +368,7 @@ class Connection:
     def _end(self, error: BaseException) -> None:
         if self.over:
             return
-        self.over = True
+        self.over, self.ended_by = True, error
         if self._keepalive is not None:
             Schedule.of_hub().cancel(self._keepalive)
             self._keepalive = None
@@ -399,6 +403,7 @@ class Connection:
         properties: dict[str, Any] = {}
         if got.properties is not None:
             properties = got.properties.json()  # type: ignore[no-untyped-call]
+        self.served = True
         message = Message(
             topic, bytes(got.payload), got.qos, bool(got.retain), properties, self._at
         )

@@ -98,19 +98,20 @@ class ReconnectingClient(ProtocolClient):
         self.inbox: Inbox[Message] = Inbox(_MOST_UNREAD)
         self._tls = TlsOptions.of(self.options) if self.url.scheme == "mqtts" else None
         self._connection: Connection | None = None
+        self._judged: Connection | None = None
         self._opening = BoundedSemaphore()
-        self._wanted = False
+        self._wanted = self._claimed = self._vain = False
         self._opener: greenlet | None = None
         self._failed = 0
-        self._again_at = 0.0
+        self._again_at = self._since = 0.0
         self._returning: gevent.Greenlet[..., Any] | None = None
         self._handlers = MessageHandlers(self, _selects, _length_of)
         if self._handlers:
             self._handlers.listen_to(self.inbox)
-        qos = self.settings.message_qos
+        self._handled = Subscription(self.settings.message_qos)
         for pattern in self._handlers.filters:
             check_filter(pattern)
-        self.subscriptions = {pattern: Subscription(qos) for pattern in self._handlers.filters}
+        self.subscriptions: dict[str, Subscription] = {}
 
     @classmethod
     def parse_url(cls, url: str | Url) -> Url:
@@ -125,22 +126,23 @@ class ReconnectingClient(ProtocolClient):
 
     def open(self) -> Self:
         """Connect, as a row "connect", and subscribe to what is subscribed to, each as a row."""
+        failed = self._failed
         try:
             super().open()
             for pattern, subscription in list(self.subscriptions.items()):
                 self.subscribe_on_connection(pattern, subscription)
         except BaseException as error:
             # a deadline of the caller's must not leave a connection that lacks subscriptions
-            if isinstance(error, ProtouserError):
+            if isinstance(error, ProtouserError) and self._failed == failed:
                 self._back_off()
             self.close()
             raise
-        self._failed = 0
         return self
 
     def connect(self) -> None:
         assert self.connecting is not None
         self._wanted = True
+        self._subscribe_for_handlers()
         connection = Connection(self.url, self.settings, self._deliver, self._lost)
         mark = self.connecting.mark
         at = connection.open(self._tls, self.proxy, self._connect_timeout, mark)
@@ -149,11 +151,14 @@ class ReconnectingClient(ProtocolClient):
         if not self._wanted:
             raise ConnectionLost(f"the connection to {self.url} was closed here")
         self.inbox.reopen()
-        self._connection = connection
+        self._connection, self._since = connection, at
+        if connection.ended_by is not None:  # in the moment between
+            self._lost(connection, connection.ended_by)
 
     def close(self) -> None:
         if getcurrent() is not self._opener:
             self._wanted = False
+            self._failed = 0
         super().close()
 
     def shut(self) -> None:
@@ -162,6 +167,9 @@ class ReconnectingClient(ProtocolClient):
         self._connection = None
         super().shut()
         self.inbox.end(ConnectionLost(f"the connection to {self.url} was closed here"))
+        if not self._wanted:
+            self._handlers.release()
+            self._count_unread()
 
     def subscribe_on_connection(self, pattern: str, subscription: Subscription) -> None:
         """Subscribe as a call of its own, on the connection that there is."""
@@ -208,8 +216,27 @@ class ReconnectingClient(ProtocolClient):
             self._opener = None
             self._opening.release()
 
+    def _count_unread(self) -> None:
+        unread = self.inbox.discard()
+        if unread:
+            self.measure("receive").count("unread", unread)
+
+    def _subscribe_for_handlers(self) -> None:
+        """Each connection is to subscribe to what ``@on_message`` says, of one client per broker.
+
+        A call may have subscribed to the same, or ended it; what it said holds.
+        """
+        mine = self._handlers.claim((self.url.host, self.url.port))
+        for pattern in self._handlers.filters:
+            if mine and not self._claimed:
+                self.subscriptions.setdefault(pattern, self._handled)
+            elif not mine and self.subscriptions.get(pattern) is self._handled:
+                del self.subscriptions[pattern]
+        self._claimed = mine
+
     def _pause(self, deadline: Deadline) -> bool:
         """Wait until the next attempt may be made; False when that is beyond the deadline."""
+        self._look_back()
         pause, left = self._again_at - now(), deadline.left()
         if pause <= 0:
             return True
@@ -224,6 +251,22 @@ class ReconnectingClient(ProtocolClient):
         longest = min(self._first_pause * 2.0 ** min(self._failed, 16), _LONGEST_BACKOFF)
         self._failed += 1
         self._again_at = now() + longest * random.uniform(0.5, 1)
+
+    def _look_back(self) -> None:
+        """A broker that takes clients and drops them at once, again and again, is as good as none.
+
+        The first time may have been its restart.
+        """
+        connection = self._connection
+        if connection is None or connection is self._judged:
+            return
+        self._judged = connection
+        was_vain = self._vain
+        self._vain = not connection.served and now() - self._since < _LONGEST_BACKOFF
+        if not self._vain:
+            self._failed = 0
+        elif was_vain:
+            self._back_off()
 
     def _lost(self, connection: Connection, error: BaseException) -> None:
         """An open connection has ended; who only listens has to come back by himself."""

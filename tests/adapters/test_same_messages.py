@@ -250,6 +250,16 @@ def test_what_nobody_waits_for(conversation_of, environment, reports, policy, dr
     assert conversation.text(asked.message) == "asked"
 
 
+def test_what_nobody_has_read_at_the_end_is_counted(conversation, environment):
+    conversation.send("one", "two", "three", "four")
+    assert conversation.text(conversation.calls.receive(timeout=SOON)) == "one"
+    until(lambda: len(conversation.inbox) == 3)
+    conversation.close()
+    conversation.client.close()
+    conversation.client.close()
+    assert counters(environment)["unread"] == 3
+
+
 def test_matchers_of_the_core_see_the_payload(conversation):
     if conversation.client.protocol == "grpc":  # a message there has fields, and no text
         conversation.send("x y")

@@ -15,6 +15,7 @@ SCRIPT = {
     "connack_code": 0,
     "answers_with": None,  # hex bytes instead of CONNACK
     "closes": False,  # at CONNECT, without a word
+    "closes_after_connack": False,
     "receive_maximum": None,
     "maximum_packet_size": None,
     "server_keepalive": None,
@@ -136,7 +137,7 @@ class Connection:
             0x20, bytes([0, code]) + (self.connack_properties() if self.version == 5 else b"")
         )
         self.seen["connected"] += not code
-        return bool(code)
+        return bool(code) or broker.closes_after_connack
 
     def connack_properties(self):
         found = b""

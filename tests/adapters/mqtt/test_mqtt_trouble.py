@@ -6,6 +6,7 @@ from locust import task
 from locust.exception import StopUser
 
 import _socket
+import contextlib
 import gc
 import os
 import socket
@@ -21,6 +22,7 @@ from protouser import (
     ConnectFailed,
     ConnectionLost,
     MalformedMessage,
+    ProtouserError,
     attach,
     before_call,
     now,
@@ -457,6 +459,20 @@ def test_attempts_to_come_back_are_further_and_further_apart(scripted, client_of
     # at least half of 0.1, 0.2 and 0.4 s lie between the four attempts
     assert 0.35 <= now() - began < SOON
     assert [name for name, _ in failures(reports)] == ["connect"] * 4
+
+
+def test_a_broker_that_drops_clients_at_once_is_not_asked_as_fast_as_the_machine_can(
+    scripted, client_of, reports
+):
+    client = client_of(scripted(closes_after_connack=True).url, connect_backoff=0.1)
+    began = now()
+    for _ in range(5):
+        until(lambda: client.offline, "the end")
+        with contextlib.suppress(ProtouserError):
+            client.publish("t/1", b"x", 1)
+    # the first is made at once, at least half of 0.1, 0.2, 0.4 and 0.8 s lie before the others
+    assert 0.75 <= now() - began < SOON
+    assert [row for row in rows(reports) if row[0] == "connect"] == [("connect", None)] * 6
 
 
 def test_a_call_waits_for_the_next_attempt_within_its_own_time(scripted, client_of, reports):

@@ -368,3 +368,57 @@ def test_a_class_with_messages_only_pays_for_no_hooks():
 def test_a_mark_with_a_pattern_of_another_kind_is_refused():
     with pytest.raises(ConfigurationError, match=r'a topic filter, as in @on_message\("cmd/\+"\)'):
         on_message(7)
+
+
+def test_two_clients_of_one_broker_handle_each_message_once(mosquitto, own_mosquitto):
+    got, ready = [], []
+
+    def open_three(self):
+        self.client, self.second = self.open(mosquitto.url), self.open(mosquitto.url)
+        self.elsewhere = self.open(own_mosquitto.url)
+        self.second.subscribe("open/twice/#")
+        ready.append(self)
+
+    User = person(
+        mosquitto.url,
+        connect=open_three,
+        take=on_message("open/twice/+")(lambda self, message: got.append(message.payload)),
+        idle=until_over,
+    )
+
+    def talk():
+        (user,) = until(lambda: ready, "the user")
+        with publisher(mosquitto.url) as here, publisher(own_mosquitto.url) as there:
+            here.publish("open/twice/a", b"here", 1)
+            there.publish("open/twice/a", b"there", 1)
+            assert user.second.receive().payload == b"here", "subscribed to by a call of its own"
+            until(lambda: len(got) == 2, "both")
+            user.client.close()
+            user.third = user.open(mosquitto.url)
+            here.publish("open/twice/a", b"again", 1)
+            until(lambda: len(got) == 3, "what comes after the first was closed")
+            assert user.second.receive().payload == b"again"
+
+    results = run_while(User, talk)
+    assert sorted(got) == [b"again", b"here", b"there"]
+    assert results["mqtt", "message open/twice/+"].one_way == 3
+    assert results["mqtt", "subscribe open/twice/+"].successes == 3
+
+
+def test_messages_that_no_function_got_to_before_the_end_are_counted(scripted):
+    packet = bytes.fromhex("3004 0001 61 41") * 9 + bytes.fromhex("3004 0001 62 41") * 5
+
+    def slow(self, message):
+        gevent.sleep(30)
+
+    @task
+    def talk(self):
+        self.client.publish("raw", packet)
+        until(lambda: len(self.client.inbox) == 5, "all")
+        raise StopUser
+
+    User = person(scripted().url, slow=on_message("a")(slow), idle=talk)
+    results = load(User, users=1, seconds=SOON)
+    handled = results["mqtt", "message a"]
+    assert (handled.one_way, handled.counter("unread")) == (1, 8)
+    assert results["mqtt", "receive"].counter("unread") == 5

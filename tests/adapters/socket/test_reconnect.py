@@ -8,7 +8,7 @@ import contextlib
 import gevent
 import pytest
 
-from protouser import ConfigurationError, ConnectFailed, attach
+from protouser import ConfigurationError, ConnectFailed, ConnectionLost, attach
 from protouser.testing import ScriptedServer
 from protouser_socket import TcpClient
 
@@ -69,6 +69,32 @@ def test_a_dead_server_is_not_asked_as_fast_as_the_machine_can(refused, environm
     gevent.sleep(1)
     asking.kill()
     assert 2 <= len(connects(reports)) <= 10
+
+
+@pytest.mark.parametrize("method", ["request", "receive"])
+def test_nor_is_one_that_takes_connections_and_closes_them_at_once(method, environment, reports):
+    arguments = [b"hello"] if method == "request" else []
+    with ScriptedServer("close") as server, client_of(server.url, environment) as client:
+
+        def ask_without_end():
+            while True:
+                with contextlib.suppress(ConnectionLost):
+                    getattr(client, method)(*arguments)
+
+        asking = gevent.spawn(ask_without_end)
+        gevent.sleep(1)
+        asking.kill()
+    assert 2 <= len(connects(reports)) <= 12
+
+
+def test_a_server_that_closes_after_each_reply_is_not_waited_for(environment, reports):
+    with ScriptedServer() as server, client_of(server.url, environment) as client:
+        for _ in range(30):
+            assert client.request(b"hello", timeout=SOON) == b"hello"
+            with contextlib.suppress(ConnectionLost):
+                client.request(b"close", timeout=SOON)
+        assert client._failed == 0
+    assert connects(reports) == ["None"] * 30
 
 
 def test_the_first_attempt_after_a_loss_is_made_at_once(environment, reports):
