@@ -19,7 +19,6 @@ from protouser import ConfigurationError, ProtocolUser, _buckets, annotate, atta
 from protouser.__main__ import main
 from protouser._figures import CANCELLED, FAILURE, RESPONSE, SERVICE, SUCCESS, WARM_UP, Figures
 from protouser._results import BASELINE, HDR, SCHEMA, compare, document, hdr_log
-from protouser._results._document import without_secrets
 from protouser._results._files import writable
 from protouser._results._hdr import LARGEST
 from protouser._sections import Section
@@ -205,25 +204,6 @@ def test_a_path_is_checked_before_the_test(tmp_path):
     if os.getuid():
         with pytest.raises(ConfigurationError, match="permission denied"):
             writable("/r.json")
-
-
-def test_no_secret_of_the_command_line_is_in_the_results():
-    given = ["locust", "--host", "mqtt://me:hunter2@broker", "--api-token", "hunter2", "-u", "5"]
-    given += ["--proxy=socks5://a:hunter2@x", "--proxy=a:hunter2@x:1", "a:b@hunter2@x:1"]
-    given += ["--password=hunter2", "--web-login", "-t", "3s"]
-    shown = without_secrets(given)
-    assert "hunter2" not in str(shown)
-    expected = ["locust", "--host", "mqtt://***@broker", "--api-token", "***", "-u", "5"]
-    expected += [
-        "--proxy=socks5://***@x",
-        "--proxy=***@x:1",
-        "***@x:1",
-        "--password=***",
-        "--web-login",
-        "-t",
-        "3s",
-    ]
-    assert shown == expected
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,7 @@ from locust import __version__ as locust_version
 from locust.runners import MasterRunner
 
 import platform
-import re
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
@@ -24,18 +22,15 @@ from protouser._results._rows import (
     gauge_rows,
     trend_rows,
 )
+from protouser._secrets import without_secrets
 from protouser._session import Session
 from protouser._stages import stages_of
 from protouser._timeline import Timeline
 
-__all__ = ["SCHEMA", "document", "without_secrets"]
+__all__ = ["SCHEMA", "document"]
 
 #: The version of the document's form; a reader refuses another one.
 SCHEMA: Final = 1
-
-_SECRET_OPTION: Final = re.compile(r"(?i)pass|token|secret|key|auth|login|credential")
-#: Up to the last "@", since a password may hold one; a proxy may be written without a scheme.
-_SECRET_IN_URL: Final = re.compile(r"(//|^(?:-[^=\s]*=)?)[^/\s?#]*@")
 
 
 def document(session: Session) -> dict[str, Any]:
@@ -57,23 +52,6 @@ def document(session: Session) -> dict[str, Any]:
         "timeline": _timeline(session),
         **{section.key: section.as_json() for section in session.sections},
     }
-
-
-def without_secrets(arguments: Sequence[str]) -> list[str]:
-    """A command line whose passwords and tokens are three asterisks."""
-    shown: list[str] = []
-    hides_next = False
-    for argument in arguments:
-        option, equals, _ = argument.partition("=")
-        secret = option.startswith("-") and _SECRET_OPTION.search(option) is not None
-        if hides_next and not argument.startswith("-"):
-            shown.append("***")
-        elif secret and equals:
-            shown.append(f"{option}=***")
-        else:
-            shown.append(_SECRET_IN_URL.sub(r"\1***@", argument))
-        hides_next = secret and not equals
-    return shown
 
 
 def _run(session: Session) -> dict[str, Any]:

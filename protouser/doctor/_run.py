@@ -15,6 +15,7 @@ from typing import Any, Final
 from protouser._attach import check_hosts_of
 from protouser._errors import ConfigurationError
 from protouser._proxy import PROXY
+from protouser._secrets import masked
 from protouser.doctor._blocking import blocking_libraries
 from protouser.doctor._environment import adapters_that_fail, patches, versions
 from protouser.doctor._feeders import feeders
@@ -172,7 +173,7 @@ def _number(count: int, noun: str) -> str:
 
 def _print(finding: Finding) -> None:
     level, subject = finding.level.ljust(_LEVEL_WIDTH), finding.subject.ljust(_SUBJECT_WIDTH)
-    sys.stdout.write(f"{level}  {subject} {finding.text}\n")
+    sys.stdout.write(f"{level}  {subject} {masked(finding.text)}\n")
     if finding.remedy:
         sys.stdout.write(f"{'':{_LEVEL_WIDTH}}  {'':{_SUBJECT_WIDTH}} -> {finding.remedy}\n")
     sys.stdout.flush()

@@ -3,7 +3,7 @@
 from protouser.trace._command import add_arguments, run
 from protouser.trace._output import TRACE, TRACE_FILE, TRACE_LIMIT, Tracing
 from protouser.trace._selection import Selection
-from protouser.trace._text import as_text, masked
+from protouser.trace._text import as_text
 from protouser.trace._trace import Trace
 from protouser.trace._view import view
 
@@ -16,7 +16,6 @@ __all__ = [
     "Tracing",
     "add_arguments",
     "as_text",
-    "masked",
     "run",
     "view",
 ]

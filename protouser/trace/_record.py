@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from protouser._figures import ONE_WAY, SUCCESS
-from protouser.trace._text import as_text, masked
+from protouser.trace._text import as_text
 
 if TYPE_CHECKING:
     from protouser._call import Call
@@ -26,7 +26,7 @@ def record_of(
         "type": str(call.type),
         "name": str(call.name),
         "outcome": ONE_WAY if call.one_way and outcome == SUCCESS else outcome,
-        "reason": None if reason is None else masked(_words(reason))[:_LONGEST_REASON],
+        "reason": None if reason is None else as_text(_words(reason), _LONGEST_REASON),
         "ms": None if call.seconds is None else _milliseconds(call.seconds),
         "series_ms": {str(name): _milliseconds(spent) for name, spent in call.series},
         "request": as_text(call.request, _LONGEST_TEXT),

@@ -1,34 +1,17 @@
-"""What was sent and received, as text that a person can read and that holds no secret.
-
-Secrets are found by the name that stands before them: in mappings, JSON, headers, query strings and
-the text form of messages. What has no name, such as a password that is sent alone on a line, cannot
-be told from other words.
-"""
+"""What was sent and received, as text that a person can read and that holds no secret."""
 
 from __future__ import annotations
 
-import re
+from codecs import getincrementaldecoder
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["as_text", "masked"]
+from protouser._secrets import masked
 
-_SECRET: Final = (
-    r"[\w.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key"
-    r"|credential|session[_-]?id)[\w.-]*|authorization|proxy-authorization|(?:set-)?cookie|pwd|auth"
-)
-#: A name, what stands between, and a value: quoted, or up to where such a value usually ends.
-_NAMED: Final = re.compile(
-    rf"""(?P<name>(?<![\w.-])(?:{_SECRET})["']?\s*(?:[:=]|,\s*(?=b?["']))\s*)"""
-    r"""(?P<value>b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\.)*'|(?:basic|bearer|digest)\s+\S+|[^\s,;&}\])]+)""",
-    re.IGNORECASE,
-)
-_IN_URL: Final = re.compile(
-    r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/@:]*:)[^\s/]*(?=@)", re.IGNORECASE
-)
+__all__ = ["as_text"]
 
 #: Work on one value is bounded, however much of it is shown in the end.
-_MOST_READ: Final = 20_000
+_MOST_READ: Final = 10_000
 _MOST_ITEMS: Final = 50
 _DEEPEST: Final = 4
 
@@ -37,16 +20,12 @@ def as_text(value: Any, longest: int) -> str | None:
     """``value`` readable, without secrets, cut to ``longest`` characters; None for None."""
     if value is None:
         return None
-    text = masked(_text(value, _DEEPEST)[:_MOST_READ])
-    if len(text) <= longest:
+    whole = _text(value, _DEEPEST)
+    text = masked(whole[:_MOST_READ])
+    size, unit = (_size(value), "bytes") if _is_bytes(value) else (len(whole), "characters")
+    if len(text) <= longest and size <= _MOST_READ:
         return text
-    return f"{text[:longest]}... ({len(text):,} characters)"
-
-
-def masked(text: str) -> str:
-    """``text`` with stars for what follows the name of a secret, and for passwords in URLs."""
-    text = _NAMED.sub(lambda found: f"{found['name']}***", text)
-    return _IN_URL.sub(lambda found: f"{found['before']}***", text)
+    return f"{text[:longest]}... ({size:,} {unit})"
 
 
 def _text(value: Any, depth: int) -> str:
@@ -59,8 +38,8 @@ def _text(value: Any, depth: int) -> str:
 def _described(value: Any, depth: int) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, bytes | bytearray | memoryview):
-        return _of_bytes(bytes(value[:_MOST_READ]))
+    if _is_bytes(value):
+        return _of_bytes(memoryview(value)[:_MOST_READ].tobytes(), _size(value) > _MOST_READ)
     if isinstance(value, Mapping) and depth:
         items = list(value.items())[:_MOST_ITEMS]
         return "{" + ", ".join(f"{_inner(k, depth)}: {_inner(v, depth)}" for k, v in items) + "}"
@@ -75,13 +54,21 @@ def _described(value: Any, depth: int) -> str:
 
 def _inner(value: Any, depth: int) -> str:
     text = _text(value, depth - 1)
-    return repr(text) if isinstance(value, str | bytes | bytearray | memoryview) else text
+    return repr(text) if isinstance(value, str) or _is_bytes(value) else text
 
 
-def _of_bytes(data: bytes) -> str:
-    """As UTF-8 where that is what it is, else in hexadecimal."""
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, bytes | bytearray | memoryview)
+
+
+def _size(value: Any) -> int:
+    return memoryview(value).nbytes
+
+
+def _of_bytes(data: bytes, cut: bool) -> str:
+    """As UTF-8 where that is what it is, else in hexadecimal; a cut may go through a character."""
     try:
-        text = data.decode()
+        text = getincrementaldecoder("utf-8")().decode(data, final=not cut)
     except UnicodeDecodeError:
         return f"hex {data.hex(' ')}"
     return text if text.isprintable() or not _is_binary(text) else f"hex {data.hex(' ')}"

@@ -1,4 +1,4 @@
-"""A password of a proxy is in nothing that a run or the doctor writes, shows or serves."""
+"""A password of a proxy or server is in nothing that a run or the doctor writes or serves."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from urllib.request import urlopen
 from locust import HttpUser, LoadTestShape, constant, events, task
 from protouser import ProxyMixin
 from protouser_socket import TcpUser
+from protouser_websocket import WebSocketUser
 
 PAGES = ("/", "/stats/requests", "/stats/report", "/stats/requests/csv", "/exceptions", "/logs")
 
@@ -40,6 +41,19 @@ class Wrong(Right):
         raise RuntimeError("not to be reached")
 
 
+class Guest(WebSocketUser):
+    proxy = "direct"
+    wait_time = constant(0.05)
+
+    def connect(self):
+        url = "ws://{user}:{wrong}@127.0.0.1:{{}}/chat?access_token={wrong}"
+        self.client = self.open(url.format({ws}))
+        self.open(url.format(1))
+
+    def on_start(self):
+        raise RuntimeError("not to be reached")
+
+
 class Web(ProxyMixin, HttpUser):
     host = "http://127.0.0.1:{http}"
     wait_time = constant(0.05)
@@ -55,9 +69,9 @@ class Refused(Web):
 
 class UntilAllIsSeen(LoadTestShape):
     def tick(self):
-        failures = self.runner.stats.errors.values()
-        seen = {{failure.name for failure in failures}} >= {{"request", "connect", "/"}}
-        return None if seen or self.get_run_time() > 20 else (4, 4)
+        seen = {{(each.method, each.name) for each in self.runner.stats.errors.values()}}
+        seen = seen >= {{("tcp", "request"), ("tcp", "connect"), ("ws", "connect"), ("GET", "/")}}
+        return None if seen or self.get_run_time() > 20 else (5, 5)
 
 
 @events.test_stop.add_listener
@@ -70,8 +84,8 @@ def keep_pages(environment, **_):
 
 @pytest.fixture
 def locustfile(ports, proxy_named):
-    numbers = {"tcp": ports["tcp"], "http": ports["http"], "refusing": proxy_named("proxy_py").port}
-    return LOCUSTFILE.format(user=USER, wrong=WRONG, **numbers)
+    refusing = proxy_named("proxy_py").port
+    return LOCUSTFILE.format(user=USER, wrong=WRONG, refusing=refusing, **ports)
 
 
 @pytest.fixture
@@ -104,14 +118,15 @@ def test_a_run(locustfile, wanted, run_locust, tmp_path):
     on_the_web = ["--autostart", "--autoquit", "0", "--web-host", "127.0.0.1", "--web-port"]
     on_the_web.append(str(free_port()))
     run = run_locust(locustfile, *outputs, *on_the_web)
-    assert run.row("tcp", "request")["num_failures"] > 0, run.stderr
+    for row in (("tcp", "request"), ("ws", "connect")):
+        assert run.row(*row)["num_failures"] > 0, run.stderr
     files = {
         path.name: path.read_text(errors="replace")
         for path in tmp_path.iterdir()
         if path.is_file() and path.name != "locustfile.py"
     }
     assert secrets_in(run.stdout, run.stderr, *files.values()) == []
-    assert "***" in files["ours.json"]
+    assert f"{USER}:***@" in files["ours.json"]
     assert f"{USER}:***@" in files["trace.jsonl"]
     assert "407" in files["page-1"]
     assert len(files) >= 16, sorted(files)
@@ -133,9 +148,14 @@ def doctor(folder, *arguments, **environment):
 
 
 def test_the_doctor_goes_through_the_proxies(locustfile, wanted, tmp_path):
-    (tmp_path / "file.py").write_text(locustfile)
+    url = f"ws://{USER}:{WRONG}@127.0.0.1:1/chat?access_token={WRONG}"
+    nobody = (
+        f"class Nobody(WebSocketUser):\n    host, proxy = '{url}', 'direct'\n    tasks = [len]\n"
+    )
+    (tmp_path / "file.py").write_text(locustfile + nobody)
     said = doctor(tmp_path, "file.py", "--protouser-proxy", wanted)
     assert f"problem  hosts       Wrong: the proxy http://{USER}:***@" in said
+    assert "problem  hosts       Nobody: " in said
     for name in ("Right", "Web", "Refused"):
         assert f"ok       hosts       {name}: " in said, said
 
