@@ -251,6 +251,23 @@ def test_too_few_threads_are_named():
     assert "waited for a free thread" in causes(results)[THREADS]["text"]
 
 
+def quick():
+    """What is done by the time it is there."""
+
+
+def test_handing_a_quick_call_to_a_thread_that_is_free_is_no_lack_of_threads():
+    class Quick(Worker):
+        @task
+        def work(self):
+            self.timed(quick, run="thread")()
+
+    results = load(Quick, users=3, seconds=1.2)
+    (queue,) = (each for key, each in results.figures.timed.items() if key[2] == "queue")
+    at_once = queue.mean < 1e6  # in nanoseconds; a crowded machine takes longer
+    assert queue.count > 10
+    assert THREADS not in causes(results) or not at_once
+
+
 def test_messages_that_wait_for_their_handler_are_no_lack_of_threads():
     class Handling(Worker):
         @task

@@ -69,7 +69,7 @@ class Trial:
             lines.append(
                 f"{cut:,} cancelled: under way when the test ended, neither success nor failure."
             )
-        return lines
+        return [*lines, *self._session.sections.lines()]
 
     def complaints(self) -> list[str]:
         """A line for everything that did not go as designed."""

@@ -30,6 +30,9 @@ _FEEDER: Final = "feeder"
 _WAIT: Final = "wait"
 #: What is less than this of a second says nothing.
 _SHORTEST: Final = 0.1
+#: What it takes to hand a call to a thread that is free, where the process is busy: the mean of a
+#: second, in seconds. It is most of the time of a call that is quick, and limits nothing.
+_HAND_OVER: Final = 0.001
 #: How many lines, calls or feeders one second may name.
 _MOST: Final = 5
 
@@ -126,12 +129,17 @@ def _of_all(new: dict[tuple[str, ...], _Sum], what: str) -> _Sum:
 
 def _threads(new: dict[tuple[str, ...], _Sum]) -> Iterator[Waited]:
     for row in {key[:2] for key in new if key[2] == QUEUE}:
-        waited, whole = (
-            sum(value[0] for key, value in new.items() if key[:2] == row and key[2] == series)
-            for series in (QUEUE, SERVICE)
-        )
+        waited, waits = _of_row(new, row, QUEUE)
+        whole, _ = _of_row(new, row, SERVICE)
+        for_thread = waited if waited > _HAND_OVER * waits else 0.0
         if whole:  # what has no time of its own waited for its turn, and not for a thread
-            yield Waited(f"{row[0]} {row[1]}".strip(), waited, waited + whole)
+            yield Waited(f"{row[0]} {row[1]}".strip(), for_thread, waited + whole)
+
+
+def _of_row(new: dict[tuple[str, ...], _Sum], row: tuple[str, ...], series: str) -> _Sum:
+    """A series of one row, over all outcomes."""
+    found = [value for key, value in new.items() if key[:2] == row and key[2] == series]
+    return sum(seconds for seconds, _ in found), sum(count for _, count in found)
 
 
 def _data(new: dict[tuple[str, ...], _Sum], of: float) -> Iterator[Waited]:
