@@ -284,6 +284,13 @@ class ProtocolClient:
             functions.append(function)
             self.resources.callback(functions.remove, function)
 
+    @property
+    def hears_of_end(self) -> bool:
+        """True when its user has hooks for the end of a connection, ``@on_disconnect``."""
+        user = self.user
+        hooks = None if user is None else self.session.hooks_of(type(user))
+        return hooks is not None and bool(hooks.listeners(DISCONNECT, user, self.protocol))
+
     def disconnected(self, error: BaseException) -> None:
         """A connection has ended that the user did not close: run the hooks for that.
 

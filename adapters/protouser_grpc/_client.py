@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-import gevent
 import grpc
 from gevent.lock import BoundedSemaphore
 
@@ -19,19 +18,18 @@ from protouser import (
     Call,
     ConfigurationError,
     ConnectFailed,
-    ConnectionLost,
     Correlate,
     MessageHandlers,
     MessageOptions,
     ProtocolClient,
     ProtouserError,
     Url,
-    now,
 )
 from protouser.native import get_ident
 from protouser.net import Proxy
 from protouser_grpc._calls import ask, collect
 from protouser_grpc._channel import StubChannel, caller
+from protouser_grpc._ending import Ending
 from protouser_grpc._engines import ENGINES, EngineChannel, EngineStream, Lease, lease
 from protouser_grpc._method import Method
 from protouser_grpc._onlookers import show_messages
@@ -44,8 +42,6 @@ from protouser_grpc._stream import GrpcStream
 
 __all__ = ["GrpcClient"]
 
-_NEWS_WITHIN = 0.02
-_LOOK_AGAIN = 0.001
 _READY = grpc.ChannelConnectivity.READY
 _BROKEN = (grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN)
 
@@ -110,7 +106,7 @@ class GrpcClient(ProtocolClient):
         self._callers: dict[str, Any] = {}
         self._lease: Lease | None = None
         self._opening = BoundedSemaphore()
-        self._in_doubt = False  # a call was refused: perhaps for the end of the connection
+        self._ending = Ending(self)
         self._streams: WeakSet[Any] = WeakSet()
         self.channel = StubChannel(self)
 
@@ -126,6 +122,7 @@ class GrpcClient(ProtocolClient):
             holding.retire()
             raise holding.explained(error) from None
         self._lease = holding
+        self._ending.watch(holding.channel)
 
     def call(
         self,
@@ -286,7 +283,8 @@ class GrpcClient(ProtocolClient):
         reply = self._channel().unary(method.path, data, terms, ends is not None)
         call.stop(reply.at)
         if reply.status.code is not grpc.StatusCode.OK:
-            self._in_doubt = reply.status.code is grpc.StatusCode.UNAVAILABLE
+            if reply.status.code is grpc.StatusCode.UNAVAILABLE:
+                self._ending.refused()
             raise reply.status.error(terms.timeout)
         if ends is not None:
             ends.append(reply.status)
@@ -303,6 +301,7 @@ class GrpcClient(ProtocolClient):
 
     def _open_stream(self, method: Method, terms: Terms) -> EngineStream:
         stream = self._channel().stream(method.path, terms)
+        stream.inbox.on_end = self._ending.stream_ended
         self._streams.add(stream)
         return stream
 
@@ -316,24 +315,34 @@ class GrpcClient(ProtocolClient):
         holding = self._lease
         if holding is not None and holding.inherited:
             self._lease = holding = None
-        if self._in_doubt and holding is not None:
-            self._in_doubt = False
-            _await_news(holding)
-        if holding is not None and (terms.wait_for_ready or holding.channel.state() is _READY):
+        if holding is not None and self._serves(holding, terms):
             return
         self._check_thread()
         with self._opening:
-            if self._lease is not holding:
-                return  # another greenlet did just that
-            if holding is None:
-                self.reopen()
-            elif (state := holding.channel.state()) in _BROKEN:
-                self.disconnected(ConnectionLost(f"the connection to {self.url} has ended"))
-                holding.retire()
-                self.reopen()
-            elif state is not _READY:
-                with self.measure("connect") as call:
-                    call.stop(holding.channel.connect(self.timeout))
+            if self._lease is holding:  # or else another greenlet did just that
+                self._renew(holding)
+
+    def _serves(self, holding: Lease, terms: Terms) -> bool:
+        """True when a call can be made on this connection as it is."""
+        ending = self._ending
+        if ending.uncertain:
+            ending.settle()
+        if holding.channel.state() is _READY:
+            ending.told = False
+            return True
+        self._check_thread()
+        ending.tell()
+        return bool(terms.wait_for_ready)
+
+    def _renew(self, holding: Lease | None) -> None:
+        if holding is None:
+            self.reopen()
+        elif (state := holding.channel.state()) in _BROKEN:
+            holding.retire()
+            self.reopen()
+        elif state is not _READY:
+            with self.measure("connect") as call:
+                call.stop(holding.channel.connect(self.timeout))
 
     def _check_thread(self) -> None:
         if get_ident() != self.session.thread:
@@ -341,6 +350,7 @@ class GrpcClient(ProtocolClient):
 
     def _release(self, holding: Lease) -> None:
         self._lease = None
+        self._ending.watch(None)
         if not holding.inherited:
             for stream in list(self._streams):
                 stream.cancel()
@@ -378,13 +388,6 @@ def _one_of(option: str, value: Any, known: tuple[str, ...]) -> str:
     if value not in known:
         raise ConfigurationError(f"{option}={value!r}; there are {', '.join(map(repr, known))}")
     return str(value)
-
-
-def _await_news(holding: Lease) -> None:
-    """Calls learn of the end of their connection a moment before their channel does."""
-    until = now() + _NEWS_WITHIN
-    while holding.channel.state() is _READY and now() < until:
-        gevent.sleep(_LOOK_AGAIN)
 
 
 def _nothing(_call: Call) -> None:

@@ -363,6 +363,61 @@ def test_the_end_of_a_connection_is_told_unless_the_user_brought_it_about(server
     assert told == [(True, True)]
 
 
+def talking(client):
+    """A stream in which both sides have spoken."""
+    stream = client.stream("test.Greeter/Talk", name="it").__enter__()
+    stream.send({"text": "a"})
+    assert stream.receive(timeout=SECONDS).text == "a"
+    return stream
+
+
+#: By kind: a server of one's own, and what a user does before it goes away.
+GOING = {
+    "tcp": (ScriptedServer, lambda client: client.request("a")),
+    "ws": (of("websocket/conftest.py", "Server"), lambda client: client.request("a")),
+    "mqtt": (of("mqtt/conftest.py", "Scripted"), lambda client: client.publish("t/a", "a", qos=1)),
+    "grpc aio": (of("grpc/conftest.py", "Greeter"), talking),
+    "grpc gevent": (of("grpc/conftest.py", "Greeter"), talking),
+}
+
+
+@pytest.mark.parametrize("kind", GOING)
+def test_a_server_that_goes_away_is_told_of_once_in_each_user(kind):
+    make, speak = GOING[kind]
+    server = make()
+    if hasattr(server, "__enter__"):
+        server.__enter__()
+    url = server.url() if kind == "ws" else server.url
+    process = server._process if kind == "tcp" else server.process
+    told, held = [], []
+
+    @on_disconnect
+    def tell(self, client, error):
+        gevent.sleep(0)  # it may block
+        told.append((self, client is self.client, type(error).__name__))
+
+    @task
+    def act(self):
+        held.append(speak(self.client))
+        if len(held) == 2:
+            process.kill()
+        with gevent.Timeout(SECONDS):
+            while len(told) < 2:
+                gevent.sleep(0.005)
+        gevent.sleep(0.05)
+        raise StopUser
+
+    members = {"host": url, "act": act, "tell": tell, "connect_backoff": 60}
+    if " " in kind:
+        members["engine"] = kind.split()[1]
+    results = load(type("Person", (ProtocolUser,), members), users=2, seconds=SECONDS)
+    with process:  # closes its pipes
+        pass
+    assert results.errors == []
+    assert len({user for user, *_ in told}) == len(told) == 2
+    assert {(own, error) for _, own, error in told} == {(True, "ConnectionLost")}
+
+
 def test_headers_of_a_handshake_can_be_changed(servers):
     @before_connect
     def sign(self, call):
