@@ -22,6 +22,7 @@ from protouser_mqtt._publish import Publish
 from protouser_mqtt._reconnecting import Subscription
 from protouser_mqtt._replies import Overdue, Unsent
 from protouser_mqtt._settings import as_bytes, as_properties, check_qos
+from protouser_mqtt._stamp import check_stamp, stamped
 from protouser_mqtt._topics import check_filter, check_topic, fill
 
 __all__ = ["MqttClient"]
@@ -53,6 +54,7 @@ class MqttClient(ListeningClient):
         qos: int = 0,
         retain: bool = False,
         *,
+        stamp: bool = False,
         fields: Mapping[str, Any] | None = None,
         properties: Properties | None = None,
         timeout: float | None = None,
@@ -66,12 +68,17 @@ class MqttClient(ListeningClient):
         "queue" and is not measured. Returns the broker's word, "Success" or "No matching
         subscribers"; None for QoS 0. With ``catch_response`` the finished call.
 
+        With ``stamp`` the time of sending goes along as an MQTT 5 user property, and each of our
+        clients that gets the message has a sample "deliver" and the template: the way from one to
+        the other. Their machines' clocks must agree; those of one machine do.
+
         Raises:
             CallTimeout: not acknowledged within ``timeout`` seconds (the client's where None).
             ConnectionLost: the connection ended first.
             MalformedMessage: the broker broke the protocol.
             MqttRefused: a broker of MQTT 5 acknowledged it with a failure.
-            ConfigurationError: a topic, payload, QoS or property that cannot be.
+            ConfigurationError: a topic, payload, QoS or property that cannot be, or a stamp without
+                MQTT 5.
         """
         if timeout is None:
             timeout = self.timeout
@@ -80,7 +87,7 @@ class MqttClient(ListeningClient):
         return self.perform(
             f"publish {topic}",
             self._publish,
-            request=Publish(topic, payload, qos, retain, fields, properties, timeout),
+            request=Publish(topic, payload, qos, retain, fields, properties, timeout, stamp),
             one_way=qos == 0,
             **options,
         )
@@ -144,12 +151,13 @@ class MqttClient(ListeningClient):
     def _publish(self, call: Call) -> str | None:
         asked: Publish = call.request
         qos, timeout = asked.qos, asked.timeout
-        message = self._message(asked, call)
+        unstamped = self._message(asked, call)
+        message = _as_sent(unstamped, asked, call)
         connection = self.connection(timeout)
-        connection.check_length(message)
         deadline = None if timeout is None else now() + timeout
-        if qos:
-            self._enter(connection, call, timeout, deadline)
+        connection.check_length(message)
+        if qos and self._enter(connection, call, timeout, deadline):
+            message = _as_sent(unstamped, asked, call)
         try:
             reply = connection.publish(message, deadline)
             if reply is None:
@@ -173,6 +181,8 @@ class MqttClient(ListeningClient):
         topic = asked.topic if asked.fields is None else fill(asked.topic, asked.fields)
         check_topic(topic)
         check_qos(asked.qos)
+        if asked.stamp:
+            check_stamp(self.settings.version)
         call.one_way = asked.qos == 0
         payload = as_bytes(asked.payload)
         call.request_length = len(payload)
@@ -184,8 +194,11 @@ class MqttClient(ListeningClient):
 
     def _enter(
         self, connection: Connection, call: Call, timeout: float | None, deadline: float | None
-    ) -> None:
-        """Wait for a place in flight, which is not the broker's time unless none comes."""
+    ) -> bool:
+        """Wait for a place in flight, which is not the broker's time unless none comes.
+
+        True when the call began anew with that.
+        """
         try:
             waited = connection.enter(deadline)
         except Overdue:
@@ -196,6 +209,7 @@ class MqttClient(ListeningClient):
         if waited:
             call.spend("queue", waited)
             call.start()
+        return waited > 0
 
     def _subscribe(self, subscription: Subscription, call: Call) -> int:
         qos, _, properties = subscription
@@ -229,3 +243,7 @@ class MqttClient(ListeningClient):
         if reason is not None and reason.is_failure:
             raise MqttRefused("to end the subscription", reason)
         self.subscriptions.pop(pattern, None)
+
+
+def _as_sent(message: Outgoing, asked: Publish, call: Call) -> Outgoing:
+    return stamped(message, asked.topic, call.started_at) if asked.stamp else message

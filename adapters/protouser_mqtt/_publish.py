@@ -21,9 +21,10 @@ class Publish(Request):
         fields: what the template is filled in from.
         properties: MQTT 5 properties by name, or None.
         timeout: seconds that the acknowledgement may take.
+        stamp: True where the time of sending goes along.
     """
 
-    __slots__ = ("fields", "properties", "qos", "retain", "topic")
+    __slots__ = ("fields", "properties", "qos", "retain", "stamp", "topic")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Publish(Request):
         fields: Mapping[str, Any] | None,
         properties: Mapping[str, Any] | None,
         timeout: float | None,
+        stamp: bool = False,
     ) -> None:
         self.topic = topic
         self.payload = payload
@@ -42,6 +44,7 @@ class Publish(Request):
         self.fields = fields
         self.properties = properties
         self.timeout = timeout
+        self.stamp = stamp
         self.match = None
 
 

@@ -32,6 +32,7 @@ from protouser.net import Deadline, Proxy, TlsOptions
 from protouser_mqtt._connection import Connection
 from protouser_mqtt._message import Message
 from protouser_mqtt._settings import Settings, seconds
+from protouser_mqtt._stamp import Delivery
 from protouser_mqtt._topics import check_filter, matches
 
 __all__ = ["ReconnectingClient", "Subscription"]
@@ -295,6 +296,10 @@ class ReconnectingClient(ProtocolClient):
             self.come_back(None)
 
     def _deliver(self, message: Message) -> None:
+        if message.properties:
+            delivery = Delivery.of(message)
+            if delivery is not None:
+                gevent.spawn(delivery.report, self)  # hooks and listeners may block
         self.inbox.deliver(message, message.at)
 
 
