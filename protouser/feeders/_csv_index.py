@@ -1,10 +1,8 @@
 """Where each row of a CSV file is: what an exact shuffle of a large file needs.
 
-A row costs four bytes, its length; every 64th has its offset as well. Lines are only counted and
-searched for quotes, not parsed, so ten million of them take seconds. What this takes for one row
-is parsed when it is read, and must be one then: where quotes stand inside unquoted fields it can
-be wrong, which is an error and never a wrong value. Rows are read by position and not through a
-memory map, since a mapped file that somebody truncates kills the process.
+Lines are only counted and searched for quotes, not parsed, so ten million take seconds. What
+this takes for one row is parsed when it is read, and must be one then: where quotes stand inside
+unquoted fields it can be wrong, which is an error and never a wrong value.
 """
 
 from __future__ import annotations
@@ -12,58 +10,37 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import os
-from array import array
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, Final, NoReturn
+from typing import IO, Any, NoReturn
 
 from protouser._errors import ConfigurationError
 from protouser.feeders._csv_format import CsvFormat
 from protouser.feeders._csv_pass import LONGEST_FIELD
 from protouser.feeders._data_file import DataFile, Fingerprint, complain
 from protouser.feeders._progress import SLICE, Progress
+from protouser.feeders._row_index import ONE_BYTE, NotIndexable, RowIndex, reader_of
 
-__all__ = ["CsvIndex", "IndexedRows", "NotIndexable"]
-
-_STRIDE: Final = 64
-_ONE_BYTE = ("utf-8", "ascii", "iso8859", "cp125", "latin")
+__all__ = ["CsvIndex", "IndexedRows"]
 
 
-class NotIndexable(Exception):
-    """The places of rows cannot be told from bytes; the rows have to be held."""
-
-
-class CsvIndex:
-    """The offset and the length of every row, blank lines and comments left out.
+class CsvIndex(RowIndex):
+    """The rows of a CSV file, blank lines and comments left out.
 
     Attributes:
         encoding: of the file.
-        gaps: True where something that is no row stands behind some row.
     """
 
     def __init__(self, file: DataFile, form: CsvFormat) -> None:
-        self._lengths = array("I")
-        self._offsets = array("Q")
-        self._last = self._end = 0
-        self.gaps = False
+        super().__init__()
         self.encoding = ""
         if not file.plain or form.escapechar is not None or not form.skip_blank:
             raise NotIndexable
         with file.open_binary() as binary, file.reading():
             self._read(file, form, binary)
 
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def place(self, number: int) -> tuple[int, int]:
-        """Offset and length of a row, in bytes."""
-        block = number - number % _STRIDE
-        offset = self._offsets[number // _STRIDE] + sum(self._lengths[block:number])
-        return offset, self._lengths[number]
-
     def _read(self, file: DataFile, form: CsvFormat, binary: IO[bytes]) -> None:
         encoding = file.encoding_of(binary)
-        if not encoding.startswith(_ONE_BYTE):
+        if not encoding.startswith(ONE_BYTE):
             raise NotIndexable
         if encoding == "utf-8-sig":
             binary.seek(len(codecs.BOM_UTF8))
@@ -72,25 +49,11 @@ class CsvIndex:
         begin = binary.tell()
         records = _Records(file.name, form, self.encoding).of(binary, begin)
         for begin, end in records:
-            self._add(begin, end)
-            if len(self._lengths) % SLICE == 0:
-                progress.at(end, len(self._lengths))
-        self._finish()
+            self.add(begin, end)
+            if len(self) % SLICE == 0:
+                progress.at(end, len(self))
+        self.finish()
         progress.end(len(self))
-
-    def _add(self, offset: int, end: int) -> None:
-        lengths = self._lengths
-        if lengths:
-            lengths[-1] = offset - self._last
-            self.gaps = self.gaps or offset != self._end
-        if len(lengths) % _STRIDE == 0:
-            self._offsets.append(offset)
-        lengths.append(0)
-        self._last, self._end = offset, end
-
-    def _finish(self) -> None:
-        if self._lengths:
-            self._lengths[-1] = self._end - self._last
 
 
 class _Records:
@@ -170,7 +133,7 @@ class IndexedRows:
         self._index = index
         self._names = names
         self._stream: IO[bytes] = file.open_binary()
-        self._read = _reader_of(self._stream)
+        self._read = reader_of(self._stream)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -240,12 +203,3 @@ class IndexedRows:
     def _refuse(self, number: int, reason: str) -> NoReturn:
         self.verify()
         raise ConfigurationError(f"{self._file.name}, row {number + 1:,}: {reason}")
-
-
-def _reader_of(stream: IO[bytes]) -> Any:
-    try:
-        descriptor = stream.fileno()
-    except OSError:
-        held = memoryview(stream.read())
-        return lambda offset, length: bytes(held[offset : offset + length])
-    return lambda offset, length: os.pread(descriptor, length, offset)

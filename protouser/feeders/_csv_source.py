@@ -1,26 +1,24 @@
 """Separated values as a source of rows.
 
-A file of moderate size is read once before the load starts, so that whatever is wrong with it comes
-up there; of a larger one the first row is read.
+A small file is read once before the load starts, so that whatever is wrong with it comes up there;
+of another the first row is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from protouser.feeders._csv_format import CsvFormat
-from protouser.feeders._csv_index import CsvIndex, IndexedRows, NotIndexable
+from protouser.feeders._csv_index import CsvIndex, IndexedRows
 from protouser.feeders._csv_pass import CsvPass
 from protouser.feeders._data_file import DataFile
 from protouser.feeders._progress import SLICE, Progress
+from protouser.feeders._row_index import NotIndexable
 from protouser.feeders._source import HeldRows, Table
 from protouser.feeders._types import Types
 
 __all__ = ["CsvSource"]
-
-_CHECKED_UP_TO: Final = 64_000_000
-_CHECKED_PACKED: Final = 16_000_000
 
 
 class CsvSource:
@@ -42,7 +40,7 @@ class CsvSource:
         self._table: HeldRows | CsvIndex | None = None
 
     def prepare(self) -> None:
-        """Read the header, and all rows where that takes about a second at most."""
+        """Read the header, and all rows where the file is small."""
         fingerprint = self.file.fingerprint()
         if self.names is not None and fingerprint == self._known:
             return
@@ -50,12 +48,11 @@ class CsvSource:
         reading = self.open()
         try:
             self._check_names(reading)
-            most = _CHECKED_UP_TO if self.file.plain else _CHECKED_PACKED
-            whole = self.file.size() <= most
-            rows = self._check_rows(reading, whole)
+            small = self.file.small
+            rows = self._check_rows(reading, small)
             if not rows:
                 reading.refuse("the file has a header and no rows behind it")
-            self.count = rows if whole else None
+            self.count = rows if small else None
         finally:
             reading.close()
         self.names = reading.names
@@ -102,9 +99,15 @@ class CsvSource:
 
     def _held(self) -> list[Any]:
         reading = self.open()
+        progress = Progress(f"reading {self.name}", self.file.size())
+        rows: list[Any] = []
         try:
-            rows = list(reading)
+            for values in reading:
+                rows.append(values)
+                if len(rows) % SLICE == 0:
+                    progress.at(reading.position, len(rows))
             reading.verify()
         finally:
             reading.close()
+        progress.end(len(rows))
         return rows

@@ -39,6 +39,15 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _BUFFER = 1 << 16
+_SMALL = 64_000_000
+_SMALL_PACKED = 16_000_000
+_PACKED = (
+    (b"\x1f\x8b\x08", "compressed with gzip; give it the suffix .gz"),
+    (b"\xfd7zXZ\0", "compressed with xz; give it the suffix .xz"),
+    (b"PK\x03\x04", "a zip archive or a workbook; unpack it, or save it as CSV"),
+    (b"(\xb5/\xfd", "compressed with zstd; unpack it, or compress it with gzip"),
+)
+_BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError)
 
 Fingerprint = tuple[int, int, int]
@@ -102,6 +111,11 @@ class DataFile:
         fingerprint = self.fingerprint()
         return len(self._content or b"") if fingerprint is None else fingerprint[1]
 
+    @property
+    def small(self) -> bool:
+        """True where it is worth reading it once to know that all is well; a second or so."""
+        return self.size() <= (_SMALL if self.plain else _SMALL_PACKED)
+
     def verify(self, stream: IO[Any], known: Fingerprint | None) -> None:
         """Make sure that the open file is still what it was when it was first looked at.
 
@@ -154,12 +168,20 @@ class DataFile:
     def encoding_of(self, binary: IO[bytes]) -> str:
         """The encoding: as given, or as the byte order mark says, or UTF-8."""
         with self.reading():
-            head = binary.read(4)
+            head = binary.read(10)
             binary.seek(0)
+        self._refuse_packed(head)
         marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
         if self.encoding in (None, "utf-8"):
             return marked or "utf-8"
         return str(self.encoding)
+
+    def _refuse_packed(self, head: bytes) -> None:
+        packed = next((what for mark, what in _PACKED if head.startswith(mark)), None)
+        if _BZIP2.match(head):
+            packed = "compressed with bzip2; give it the suffix .bz2"
+        if packed is not None:
+            complain(self.name, f"it is {packed}")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -188,11 +210,12 @@ class DataFile:
 
     def _refuse_undecodable(self, error: UnicodeDecodeError) -> NoReturn:
         line, column, found = self._locate("[\udc80-\udcff]")
-        byte = f" 0x{ord(found) - 0xDC00:02x}" if found else ""
+        what = f"this is not {error.encoding} ({error.reason})"
+        if found:
+            what = f"the byte 0x{ord(found) - 0xDC00:02x} is not {error.encoding}"
         complain(
             self.name,
-            f"the byte{byte} is not {error.encoding}; give the encoding of the file, as in"
-            " encoding='latin-1'",
+            f"{what}; give the encoding of the file, as in encoding='latin-1'",
             line=line,
             column=column,
         )
@@ -204,6 +227,7 @@ class DataFile:
             encoding = self.encoding_of(binary)
             text = io.TextIOWrapper(binary, encoding, errors="surrogateescape", newline="")
             progress = Progress(f"looking for what is wrong in {self.name}", self.size())
+            number = 0
             try:
                 for number, line in enumerate(text, 1):
                     found = wanted(line)
@@ -212,7 +236,7 @@ class DataFile:
                     if number % SLICE == 0:
                         progress.at(self.position(text), number)
             except UnicodeDecodeError:
-                pass  # an encoding that has no way to go on
+                return number + 1, None, ""  # an encoding that has no way to go on
         return None, None, ""
 
     def _refuse(self, error: OSError) -> NoReturn:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 from protouser._errors import ConfigurationError
 from protouser.feeders._data_file import DataFile, complain
+from protouser.feeders._json_lines import IndexedLines, LineIndex, LinesPass
+from protouser.feeders._json_text import Fault, parsed_array
+from protouser.feeders._progress import SLICE, Progress
+from protouser.feeders._row_index import NotIndexable
 from protouser.feeders._source import HeldRows, Pass, Table
 from protouser.feeders._types import Types
 from protouser.feeders._values import Values
 
 __all__ = ["JsonSource"]
 
-_LINES = (".jsonl", ".ndjson")
+_LINES: Final = (".jsonl", ".ndjson")
 
 
 class JsonSource:
@@ -30,86 +33,100 @@ class JsonSource:
         self._lines = file.suffix in _LINES if lines is None else lines
         self._values = values
         self._types = types
+        self._prepared = False
         self._known: Any = ()
         self._held: HeldRows | None = None
+        self._index: LineIndex | None = None
 
     def prepare(self) -> None:
-        """Read everything once; the rows of an array are kept."""
+        """Read an array whole, and keep it; lines as those of other files (see ``DataFile``)."""
         fingerprint = self.file.fingerprint()
-        if self.count is not None and fingerprint == self._known:
+        if self._prepared and fingerprint == self._known:
             return
-        self._known, self._held = fingerprint, None
-        rows = self._checked(self._of_lines() if self._lines else self._of_array())
+        self._known, self._held, self._index, self.count = fingerprint, None, None, None
         if self._lines:
-            self.count = sum(1 for _ in rows)
+            self._check_lines()
         else:
-            self._held = HeldRows(list(rows))
+            self._held = HeldRows(self._array())
             self.count = len(self._held)
-        if not self.count:
-            complain(self.name, "the file holds no rows")
+        self._prepared = True
 
     def open(self) -> Pass:
         """Begin to read."""
-        return self._held or _LinesPass(self)
+        return self._held or self._pass()
 
     def table(self) -> Table:
-        """All rows by number, held in memory."""
+        """All rows by number: an index of the lines of a plain file, and else the rows."""
         self.prepare()
-        if self._held is None:
-            self._held = HeldRows(list(self._of_lines()))
-        return self._held
+        if self._held is None and self._index is None:
+            try:
+                self._index = LineIndex(self.file)
+                self.count = len(self._index)
+            except NotIndexable:
+                self._held = HeldRows(self._all_lines())
+                self.count = len(self._held)
+        if self._index is None:
+            assert self._held is not None
+            return self._held
+        return IndexedLines(self.file, self._known, self._index, self._values.of)
 
-    def _checked(self, rows: Iterable[Any]) -> Iterator[Any]:
+    def _pass(self) -> LinesPass:
+        return LinesPass(self.file, self._known, self._values.of)
+
+    def _check_lines(self) -> None:
+        reading = self._pass()
+        try:
+            progress = Progress(f"checking {self.name}", self.file.size())
+            rows = self._slowly(reading, progress, lambda: reading.position)
+            if self.file.small:
+                self.count = sum(1 for _ in rows)
+            else:
+                next(rows)
+            reading.verify()
+        finally:
+            reading.close()
+
+    def _all_lines(self) -> list[Any]:
+        reading = self._pass()
+        try:
+            progress = Progress(f"reading {self.name}", self.file.size())
+            rows = list(self._slowly(reading, progress, lambda: reading.position))
+            reading.verify()
+        finally:
+            reading.close()
+        return rows
+
+    def _slowly(
+        self, rows: Iterable[Any], progress: Progress, position: Callable[[], int] | None
+    ) -> Iterator[Any]:
+        """Check rows, and let others run meanwhile."""
+        number = 0
         for number, row in enumerate(rows, 1):
             if number == 1:
                 self.names = self._values.names
             if self._types:
                 self._values.check_types(self._types, self.name, number, row)
+            if number % SLICE == 0:
+                progress.at(number if position is None else position(), number)
             yield row
+        if not number:
+            complain(self.name, "the file holds no rows")
+        progress.end(number)
 
-    def _of_array(self) -> Iterator[Any]:
+    def _array(self) -> list[Any]:
         with self.file.open_text() as text, self.file.reading():
             content = text.read()
         if not content.strip():
             complain(self.name, "the file is empty")
         try:
-            found = json.loads(content)
-        except json.JSONDecodeError as error:
-            hint = "; is it one value in each line? say lines=True" if error.lineno > 1 else ""
-            complain(self.name, f"{error.msg}{hint}", line=error.lineno, column=error.colno)
+            found = parsed_array(content)
+        except Fault as fault:
+            lines = fault.column is not None and (fault.line or 0) > 1
+            hint = "; is it one value in each line? say lines=True" if lines else ""
+            complain(self.name, f"{fault.reason}{hint}", line=fault.line, column=fault.column)
         if not isinstance(found, list):
             kind = type(found).__name__
             raise ConfigurationError(f"{self.name}: holds one {kind}, and not an array of rows")
-        for number, row in enumerate(found, 1):
-            yield self._values.of(f"{self.name}, row {number:,}", row)
-
-    def _of_lines(self) -> Iterator[Any]:
-        with self.file.open_text() as text, self.file.reading():
-            for number, line in enumerate(text, 1):
-                if line.isspace():
-                    continue
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    complain(self.name, error.msg, line=number, column=error.colno)
-                yield self._values.of(f"{self.name}, line {number:,}", row)
-            self.file.verify(text, self._known)
-
-
-class _LinesPass:
-    """One reading of a file with a value in each line."""
-
-    def __init__(self, source: JsonSource) -> None:
-        self._rows = source._of_lines()
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._rows
-
-    def verify(self) -> None:
-        """Every line is a whole value or an error; the rest is looked at when the file ends."""
-
-    def close(self) -> None:
-        """Close the file."""
-        close = getattr(self._rows, "close", None)
-        if close is not None:
-            close()
+        of, name = self._values.of, self.name
+        rows = (of(f"{name}, row {number:,}", row) for number, row in enumerate(found, 1))
+        return list(self._slowly(rows, Progress(f"reading {name}", len(found)), None))

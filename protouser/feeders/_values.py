@@ -27,14 +27,16 @@ class Values:
         self._given = None if fields is None else tuple(fields)
         self._required = tuple(required)
         self.names = self._given
+        self._named: bool | None = None  # whether rows bring their own names, once that is known
 
     def of(self, place: str, row: Any) -> Any:
         """A list of values, or a dict.
 
         Raises:
-            ConfigurationError: it lacks a column.
+            ConfigurationError: it lacks a column, or is of another kind than those before.
         """
         found = self._mapping(row)
+        self._same_kind(place, found is not None)
         if found is not None:
             self._require(place, found, self._given or self._required)
             return found if self._given is None else [found[name] for name in self._given]
@@ -47,6 +49,14 @@ class Values:
                 f"{place}: it has {len(values)} values for the columns {', '.join(self.names)}"
             )
         return values
+
+    def _same_kind(self, place: str, named: bool) -> None:
+        if self._given is None and self._named is (not named):
+            raise ConfigurationError(
+                f"{place}: the rows before have {'no ' if named else ''}names, and this one has"
+                f" {'some' if named else 'none'}; give fields=[...], or rows of one kind"
+            )
+        self._named = named
 
     def check_types(self, types: Types, name: str, number: int, row: Any) -> None:
         """Convert a row that will be converted again when it is handed out."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from protouser import ConfigurationError, CsvFeeder
 
 ORDERS = ("queue", "shuffle")
+SUFFIXES = {gzip: "gz", bz2: "bz2", lzma: "xz"}
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
 
 
@@ -89,13 +90,10 @@ def test_the_columns_have_the_names_of_the_header_without_spaces_around(write):
     assert next(CsvFeeder(write("1,2\n"), header=False)).column2 == "2"
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
 @pytest.mark.parametrize("order", ORDERS)
-def test_compressed_files_are_known_by_their_name(write, pack, order):
-    suffix = {gzip: ".gz", bz2: ".bz2", lzma: ".xz"}[
-        next(module for module in (gzip, bz2, lzma) if module.compress is pack)
-    ]
-    path = write(pack(b"a\tb\n1\t2\n"), f"data.tsv{suffix}")
+def test_compressed_files_are_known_by_their_name(write, module, order):
+    path = write(module.compress(b"a\tb\n1\t2\n"), f"data.tsv.{SUFFIXES[module]}")
     assert rows(path, order=order) == [("1", "2")]
 
 
@@ -180,10 +178,47 @@ def test_a_file_that_is_not_there_is_named_with_the_place_where_it_was_looked_fo
 
 
 @pytest.mark.parametrize("cut", [1, 12, 24])
-def test_a_compressed_file_that_ends_too_early_is_an_error(write, cut):
-    path = write(gzip.compress(b"a,b\n" + b"1,2\n" * 99)[:-cut], "data.csv.gz")
-    with pytest.raises(ConfigurationError, match=r"data\.csv\.gz"):
-        rows(path)
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+def test_a_compressed_file_that_ends_too_early_is_an_error_at_the_start(write, cut, module):
+    content = module.compress(b"a,b\n" + b"1,2\n" * 99)
+    path = write(content[:-cut], f"data.csv.{SUFFIXES[module]}")
+    assert f"{path.name}: the compressed data end too early or are broken" in error_of(path)
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+def test_what_is_wrong_in_a_compressed_file_is_said_at_the_start(write, module):
+    path = write(module.compress(b"a,b\n1,2\n3\n"), f"data.csv.{SUFFIXES[module]}")
+    assert f"{path.name}, line 3, column 'b': the row has 1 of 2 values" in error_of(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "error"),
+    [
+        (
+            gzip.compress(b"a\n1\n"),
+            "d.csv",
+            "d.csv: it is compressed with gzip; give it the suffix",
+        ),
+        (
+            bz2.compress(b"a\n1\n"),
+            "d.csv",
+            "d.csv: it is compressed with bzip2; give it the suffix",
+        ),
+        (lzma.compress(b"a\n1\n"), "d.csv", "d.csv: it is compressed with xz; give it the suffix"),
+        (
+            b"PK\x03\x04" + b"\0" * 30,
+            "d.csv",
+            "d.csv: it is a zip archive or a workbook; unpack it",
+        ),
+        (b"a\n1\n", "d.csv.gz", "d.csv.gz: cannot be read: Not a gzipped file"),
+        (b"a\n1\n", "d.csv.bz2", "d.csv.bz2: cannot be read: Invalid data stream"),
+        (b"a\n1\n", "d.csv.xz", "d.csv.xz: the compressed data end too early or are broken"),
+        (b"", "d.csv.gz", "d.csv.gz: the file is empty"),
+        (b"\xff\xfea\0\n\0b\0x", "d.csv", "d.csv, line 2: this is not utf-16-le (truncated data)"),
+    ],
+)
+def test_a_file_that_is_another_than_its_name_says_is_an_error(write, content, name, error):
+    assert error in error_of(write(content, name))
 
 
 def big(count=5000):

@@ -131,3 +131,11 @@ def test_an_iterator_that_would_have_to_be_read_twice_is_refused():
     with pytest.raises(ConfigurationError, match="an iterator can be read once"):
         Feeder(iter([1]), order="circular")
     assert [row.value for row in Feeder(iter([1, 2]))] == [1, 2]
+
+
+@pytest.mark.parametrize("order", ["queue", "shuffle"])
+@pytest.mark.parametrize("rows", [[{"a": 1}, (2,)], [(2,), {"a": 1}], ["x", {"a": 1}]])
+def test_rows_with_and_without_names_are_not_mixed(rows, order):
+    with pytest.raises(ConfigurationError, match=r"row 2: the rows before have (no )?names"):
+        list(Feeder(rows, order=order))
+    assert [row.a for row in Feeder([{"a": 1}, (2,)], fields=["a"])] == [1, 2]
