@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from weakref import WeakKeyDictionary
 
+from gevent.lock import RLock
+
 from protouser._call import now
 from protouser._errors import ConfigurationError, FeederExhausted
 from protouser.feeders._row import Row
@@ -48,6 +50,7 @@ class Desk:
         self.stocks: dict[Any, Stock] = {}
         self._of_users: WeakKeyDictionary[User, Stock] = WeakKeyDictionary()
         self._kept: WeakKeyDictionary[User, tuple[Any, Any]] = WeakKeyDictionary()
+        self._getting: WeakKeyDictionary[User, RLock] = WeakKeyDictionary()
         self._closed = False
         self._numbers: dict[Any, int] = {}
 
@@ -91,14 +94,14 @@ class Desk:
                 popped.append(self._popped(stock, user))
         except BaseException:
             stock.give_back(popped)
-            self._tally.handed_out -= len(popped)
+            self._tally.given_back += len(popped)
             raise
         return [self._made(stock, each) for each in popped]
 
     def peek(self, user: User | None, default: Any) -> Any:
         """The row that comes next in this process, without taking it; ``default`` at the end."""
         stock = self._stock_of(user)
-        if not stock.ready and self._fill(stock, user) == END:
+        if not self._have_rows(stock, user, for_ever=False):
             return default
         return self._made(stock, stock.ready[0])
 
@@ -134,14 +137,20 @@ class Desk:
         kept = self._kept.get(user)
         if kept is None:
             stock = self._stock_of(user)
-            popped = self._popped(stock, user)
-            kept = self._kept[user] = self._made(stock, popped), popped
+            with self._getting.setdefault(user, RLock()):  # one row, whoever of it asks
+                kept = self._kept.get(user)
+                if kept is None:
+                    popped = self._popped(stock, user)
+                    kept = self._kept[user] = self._made(stock, popped), popped
         return kept[0]
 
     def _popped(self, stock: Stock, user: User | None) -> Any:
-        while not stock.ready:
-            self._get_rows(stock, user)
-        return stock.pop()
+        while True:
+            try:
+                return stock.pop()
+            except IndexError:
+                if not self._have_rows(stock, user, self.feeder.at_end == "wait"):
+                    self._end(user)
 
     def _made(self, stock: Stock, popped: Any) -> Any:
         """A row as the tester sees it."""
@@ -201,23 +210,23 @@ class Desk:
             self.failed = error
             self.feeding.end_for_broken(error)
 
-    def _get_rows(self, stock: Stock, user: User | None) -> None:
-        """Have at least one row ready, or raise what the end of the data means."""
+    def _have_rows(self, stock: Stock, user: User | None, for_ever: bool) -> bool:
+        """Have at least one row ready; False at the end of the data, unless that is waited for."""
         began = now()
         state = self._fill(stock, user)
         if state == READY and now() - began < _AT_ONCE:
-            return
-        self._tally.waited += 1
+            return True
         while state != READY:
-            if state == END and self.feeder.at_end != "wait":
-                self._tally.waited -= 1
-                self._end(user)
+            if state == END and not for_ever:
+                return False
             self._wait(stock, user)
             state = READY if stock.ready else self._fill(stock, user)
+        self._tally.waited += 1
         if self.feeding is not None:
             self.feeding.session.figures.record(
                 "feeder", self.feeder.name, "wait", "success", round((now() - began) * 1e9)
             )
+        return True
 
     def _wait(self, stock: Stock, user: User | None) -> None:
         """Wait in the state in which Locust stops a user at once, not at the end of its task."""
@@ -234,7 +243,7 @@ class Desk:
             if user is not None and running and user._state == LOCUST_STATE_WAITING:
                 user._state = LOCUST_STATE_RUNNING
 
-    def _end(self, user: User | None) -> None:
+    def _end(self, user: User | None) -> NoReturn:
         feeder = self.feeder
         if user is None:
             raise StopIteration

@@ -39,6 +39,7 @@ OnWorkerLoss = Literal["drop", "requeue"]
 _AT_END = ("stop_user", "stop_test", "recycle", "raise", "wait")
 _SHARES = ("test", "worker", "class", "user")
 _ON_LOSS = ("drop", "requeue")
+_SHORTEST_LEASE = 1.5
 
 
 class Feeder:
@@ -61,6 +62,8 @@ class Feeder:
         sticky: a user keeps its first row for life, and gives it back when it stops.
         on_worker_loss: rows that a lost worker had and did not use: "drop" them, so that no row is
             used twice, or "requeue" them, so that none is left out.
+        lease: seconds for which a worker uses rows without word from the master, where they are to
+            be requeued; they go to others half as many seconds later.
         transform: a function of a row, whose result is handed out instead.
         types: functions by column, such as ``int``; an empty text becomes None.
         fields: names for the columns.
@@ -102,6 +105,7 @@ class Feeder:
         share: Share = "test",
         sticky: bool = False,
         on_worker_loss: OnWorkerLoss = "drop",
+        lease: float = 10.0,
         transform: Callable[[Row], Any] | None = None,
     ) -> None:
         self.source = source
@@ -112,6 +116,7 @@ class Feeder:
         self.share = share
         self.sticky = sticky
         self.on_worker_loss = on_worker_loss
+        self.lease = lease
         self.transform = transform
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self._check(at_end)
@@ -134,6 +139,11 @@ class Feeder:
         if at_end not in (None, "recycle") and self.order in ("circular", "random"):
             text = f"feeder {self.name}: order={self.order!r} has no end, so at_end={at_end!r}"
             raise ConfigurationError(f"{text} never happens; use order='queue' or 'shuffle'")
+        if not self.lease >= _SHORTEST_LEASE:
+            raise ConfigurationError(
+                f"feeder {self.name}: lease is at least {_SHORTEST_LEASE:g} seconds; it is renewed"
+                " three times in that"
+            )
         if self.share == "user" and self.sticky:
             raise ConfigurationError(f"feeder {self.name}: sticky is for rows that users share")
         again = self.at_end == "recycle" or self.order == "circular"
@@ -221,6 +231,11 @@ class Feeder:
                 f"feeder {self.name}: rows are taken under gevent, not in a native thread or an"
                 " async task; take the row in on_start or a plain task, and hand it over"
             )
+        if Feeding.users_run():
+            raise ConfigurationError(
+                f"feeder {self.name}: while a test runs its rows are for users, and this greenlet"
+                " is no user's; take the row in a user, or spawn the greenlet from one"
+            )
         if self._alone is None or self._alone[0] != os.getpid():
             desk = Desk(self, None)
             self._alone = os.getpid(), desk  # a fork must not share an open file
@@ -253,8 +268,8 @@ class CsvFeeder(Feeder):
         skip_blank: blank lines are left out.
         short: rows with too few values: an "error", or "none" for what is missing.
         long: rows with too many values: an "error", or "drop" what is too much.
-        handing_out: name, order, seed, at_end, share, sticky, on_worker_loss and transform, as for
-            ``Feeder``.
+        handing_out: name, order, seed, at_end, share, sticky, on_worker_loss, lease and transform,
+            as for ``Feeder``.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from locust import User
 from locust.env import Environment
-from locust.runners import STATE_RUNNING, MasterRunner, WorkerRunner
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
 
 import logging
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -12,14 +12,12 @@ from weakref import WeakSet
 
 import gevent
 
-from protouser._call import now
 from protouser._errors import ConfigurationError
 from protouser._sections import Section
 from protouser._session import Session
+from protouser.feeders._borrower import Borrower
 from protouser.feeders._desk import Desk
-from protouser.feeders._lease_book import LeaseBook
-from protouser.feeders._lease_holder import LeaseHolder
-from protouser.feeders._leased_stock import LeasedStock
+from protouser.feeders._lender import Lender
 from protouser.feeders._stock import Stock
 from protouser.feeders._table import log_table
 from protouser.feeders._tally import Tally
@@ -35,11 +33,10 @@ _ATTRIBUTE: Final = "_protouser_feeding"
 _FIELD: Final = "protouser-feed"
 _LEFT: Final = "protouser-feed-left"
 _END: Final = "protouser-feed-end"
-_ASK: Final = "protouser-feed-ask"
-_ROWS: Final = "protouser-feed-rows"
 _TICK: Final = 0.5
 
 _declared: WeakSet[Feeder] = WeakSet()
+_running: WeakSet[Feeding] = WeakSet()
 
 
 class Feeding:
@@ -53,10 +50,9 @@ class Feeding:
         self._told: set[str] = set()
         self._stopped_somebody = False
         self._registered = False
-        self._epoch = 0
-        self._sequences: dict[str, int] = {}
-        self._leased: dict[str, LeasedStock] = {}
-        self._books: dict[str, tuple[Feeder, LeaseBook]] = {}
+        self._running = False
+        self._lender: Lender | None = None
+        self._borrower: Borrower | None = None
         self._ticking: gevent.Greenlet[..., Any] | None = None
         self._listen()
 
@@ -73,6 +69,13 @@ class Feeding:
     def declare(feeder: Feeder) -> None:
         """Have a feeder checked before the load starts."""
         _declared.add(feeder)
+
+    @staticmethod
+    def users_run() -> bool:
+        """True while a test has users in this process."""
+        states = (STATE_SPAWNING, STATE_RUNNING)
+        runners = (feeding.environment.runner for feeding in list(_running))
+        return any(runner is not None and runner.state in states for runner in runners)
 
     def check(self) -> None:
         """Look at the data of every feeder that this process will read, before the load starts.
@@ -106,17 +109,9 @@ class Feeding:
 
     def stock(self, feeder: Feeder, scope: str) -> Stock:
         """Rows for one group of users."""
-        runner = self.environment.runner
-        if feeder.share != "test" or not isinstance(runner, WorkerRunner):
+        if feeder.share != "test" or self._borrower is None:
             return feeder.local_stock(scope)
-
-        def send(question: dict[str, Any]) -> None:
-            self._sequences[feeder.name] = question["seq"]
-            runner.send_message(_ASK, {"feeder": feeder.name, **question})
-
-        holder = LeaseHolder(self._sequences.get(feeder.name, 0), not feeder.sticky)
-        stock = self._leased[feeder.name] = LeasedStock(holder, feeder.maker, send)
-        return stock
+        return self._borrower.stock(feeder)
 
     def note(self, user: User) -> None:
         """Have the desks know when this user is gone."""
@@ -140,6 +135,12 @@ class Feeding:
         """Rows cannot be read any further, so the test ends with an error."""
         logger.error("%s", error)
         self._end_test(1)
+        runner = self.environment.runner
+        if self._borrower is not None and self._borrower.silent and runner is not None:
+            # the master may know nothing of feeders, but it knows what errors and workers are
+            self._borrower.tell(error)
+            self.environment.process_exit_code = 1
+            gevent.spawn(runner.quit)
 
     def _listen(self) -> None:
         self.session.sections.add(Section("feeders", "Feeders", self._rows))
@@ -161,9 +162,9 @@ class Feeding:
         if isinstance(runner, MasterRunner):
             runner.register_message(_LEFT, self._worker_has_nobody)
             runner.register_message(_END, self._worker_asks_for_the_end)
-            runner.register_message(_ASK, self._lease)
+            self._lender = Lender(runner, _named, self.end_for_broken)
         elif isinstance(runner, WorkerRunner):
-            runner.register_message(_ROWS, self._take_rows)
+            self._borrower = Borrower(runner)
 
     def _reads(self, feeder: Feeder) -> bool:
         runner = self.environment.runner
@@ -178,67 +179,35 @@ class Feeding:
         self._tallies.clear()
         self._told.clear()
         self._stopped_somebody = False
-        self._epoch += 1
-        self._books.clear()
-        if self._ticking is None and isinstance(environment.runner, (MasterRunner, WorkerRunner)):
+        if self._lender is not None:
+            self._lender.start()
+        self._running = True
+        _running.add(self)
+        if self._ticking is None and (self._lender or self._borrower):
             self._ticking = gevent.spawn(self._tick)
 
     def _tick(self) -> None:
-        while True:
+        while self._running or (self._borrower is not None and self._borrower.unsettled):
             gevent.sleep(_TICK)
-            for stock in list(self._leased.values()):
-                stock.keep_up(0)
-            for _, book in list(self._books.values()):
-                book.tick(now())
-
-    def _lease(self, environment: Environment, msg: Any, **_event: Any) -> None:
-        """A worker asks for rows, or tells what it used and gives back."""
-        name, runner = msg.data["feeder"], environment.runner
-        assert isinstance(runner, MasterRunner)
-        try:
-            feeder, book = self._book(name)
-            answer = book.ask(msg.node_id, msg.data, now())
-            if answer is not None:
-                answer = {**answer, "feeder": name, "names": feeder.source.names}
-                runner.send_message(_ROWS, answer, client_id=msg.node_id)
-        except ConfigurationError as error:
-            self.end_for_broken(error)
-        except (TypeError, OverflowError) as error:
-            self.end_for_broken(
-                ConfigurationError(f"feeder {name!r}: a row cannot be sent to a worker: {error}")
-            )
-
-    def _book(self, name: str) -> tuple[Feeder, LeaseBook]:
-        found = self._books.get(name)
-        if found is None:
-            feeders = [each for each in _declared if each.name == name and each.share == "test"]
-            if len(feeders) != 1:
-                raise ConfigurationError(
-                    f"a worker asks for rows of {name!r}, and the master has {len(feeders)} feeders"
-                    " of that name; declare one in the module or on a class"
-                )
-            supply = feeders[0].local_stock("").supply
-            book = LeaseBook(supply, self._epoch, feeders[0].on_worker_loss == "requeue")
-            found = self._books[name] = feeders[0], book
-        return found
-
-    def _take_rows(self, environment: Environment, msg: Any, **_event: Any) -> None:
-        stock = self._leased.get(msg.data["feeder"])
-        if stock is not None:
-            stock.take_answer(msg.data)
+            if self._lender is not None:
+                self._lender.tick()
+            if self._borrower is not None:
+                self._borrower.tick()
+        self._ticking = None
 
     def _stop(self, environment: Environment, **_event: Any) -> None:
         self._close()
+        self._running = False
+        _running.discard(self)
+        if self._ticking is not None and self._borrower is None:
+            self._ticking.kill(block=False)
+            self._ticking = None
 
     def _close(self) -> None:
         for desk in self._desks.values():
             desk.close()
-        self._leased.clear()
-        if self._ticking is not None:
-            self._ticking.kill(block=False)
-            self._ticking = None
-        for _, book in self._books.values():
-            book.supply.close()
+        if self._lender is not None:
+            self._lender.close()
 
     def tallies(self) -> dict[str, Tally]:
         """What became of the rows of each feeder, here and on all workers."""
@@ -248,9 +217,9 @@ class Feeding:
         for tallies in self._tallies.values():
             for name, tally in tallies.items():
                 whole.setdefault(name, Tally()).add(tally)
-        for name, (_, book) in self._books.items():
-            more = Tally(0, book.given_back, book.lost, book.duplicates, book.supply.wraps)
-            whole.setdefault(name, Tally()).add(more)
+        if self._lender is not None:
+            for name, tally in self._lender.tallies(self._tallies).items():
+                whole.setdefault(name, Tally()).add(tally)
         return whole
 
     def _rows(self) -> list[dict[str, Any]]:
@@ -326,6 +295,10 @@ class Feeding:
 def declared_feeders() -> list[Feeder]:
     """The feeders that are declared in this process, by name."""
     return sorted(_declared, key=lambda feeder: feeder.name)
+
+
+def _named(name: str) -> list[Feeder]:
+    return [each for each in _declared if each.name == name and each.share == "test"]
 
 
 def _refuse_twice(feeder: Feeder) -> None:

@@ -8,20 +8,36 @@ its rows are free again: an answer may be lost, repeated or late.
 ``drop``: rows that a worker has are never given to another one, so none is used twice. ``requeue``:
 rows of a worker that was not heard of for ``ttl`` and ``grace`` seconds go to others; the worker
 itself, by its own clock, uses none after ``ttl`` seconds, counted from when it asked.
+
+Who asks when nothing is left waits as long as another worker holds rows that are not used; those
+are called back, so that the last rows go to whoever asks, and nobody waits for a worker that sits
+on them.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
+from collections.abc import Container
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from protouser.feeders._supply import Record, Supply
 
-__all__ = ["GRACE", "TTL", "LeaseBook"]
+__all__ = ["LeaseBook", "stale"]
 
-TTL = 10.0
-GRACE = 5.0
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+
+@dataclass
+class _Lease:
+    """Rows that a worker has, used in their order."""
+
+    records: list[Record]
+    used: int = 0
+
+    @property
+    def unused(self) -> int:
+        return len(self.records) - self.used
 
 
 @dataclass
@@ -31,132 +47,172 @@ class _Worker:
     sequence: int = 0
     answer: dict[str, Any] | None = None
     heard: float = 0.0
-    expired: bool = False
-    leases: dict[int, list[Record]] = field(default_factory=dict)
-    used: dict[int, int] = field(default_factory=dict)
+    used: int = 0
+    returned: int = 0
+    leases: dict[int, _Lease] = field(default_factory=dict)
+    taken: dict[int, _Lease] = field(default_factory=dict)  # leases that ran out
+
+    @property
+    def unused(self) -> int:
+        return sum(lease.unused for lease in self.leases.values())
 
 
 class LeaseBook:
     """Who has which rows of one feeder, in one test.
 
     Attributes:
-        given_back: rows that came back unused, or when their user stopped.
-        used: rows known to be used.
+        given_back: rows that workers had not used when they stopped.
         duplicates: rows that went to somebody else although they turned out to be used.
+        closed: true once the test is over: rows come back, and none are given.
     """
 
-    def __init__(
-        self, supply: Supply, epoch: int, requeue: bool, ttl: float = TTL, grace: float = GRACE
-    ) -> None:
+    def __init__(self, supply: Supply, epoch: int, requeue: bool, ttl: float, grace: float) -> None:
         self.supply = supply
         self.epoch = epoch
-        self.given_back = self.used = self.duplicates = 0
+        self.given_back = self.duplicates = 0
+        self.closed = False
         self._requeue = requeue
         self._ttl = ttl
         self._grace = grace
-        self._pool: deque[Record] = deque()
+        # by identity: a row keeps it in whatever lease it is, and a late word of it finds it here
+        self._pool: OrderedDict[int, Record] = OrderedDict()
         self._workers: dict[str, _Worker] = {}
-        self._taken: dict[tuple[str, int], list[Record]] = {}  # of leases that ran out
         self._last_lease = 0
 
-    @property
-    def lost(self) -> int:
-        """Rows that workers have and were not heard of again."""
-        return sum(
-            len(records) - worker.used.get(lease, 0)
-            for worker in self._workers.values()
-            for lease, records in worker.leases.items()
-        )
+    def ask(
+        self,
+        worker_id: str,
+        question: dict[str, Any],
+        moment: float,
+        missing: Container[str] = _NOBODY,
+    ) -> dict[str, Any] | None:
+        """The answer to a question; None to one that came too late.
 
-    def ask(self, worker_id: str, question: dict[str, Any], moment: float) -> dict[str, Any] | None:
-        """The answer to a question; None where it is out of date."""
+        ``missing`` are workers of which nothing is heard at present.
+        """
         if question["epoch"] not in (None, self.epoch):
-            return None
+            return stale(question)
         worker = self._workers.setdefault(worker_id, _Worker())
-        if question["seq"] == worker.sequence:
-            return worker.answer
-        if question["seq"] < worker.sequence:
-            return None
+        if question["seq"] <= worker.sequence:
+            return worker.answer if question["seq"] == worker.sequence else None
         self.tick(moment)
-        worker.sequence, worker.heard, worker.expired = question["seq"], moment, False
-        self._settle(worker_id, worker, question)
+        worker.sequence, worker.heard = question["seq"], moment
+        self._settle(worker, question)
         rows = self._grant(question["want"])
-        lease = self._lease(worker, rows)
-        state = "rows" if rows else self._state(worker)
         worker.answer = {
             "seq": question["seq"],
             "epoch": self.epoch,
-            "lease": lease,
+            "lease": self._lease(worker, rows),
             "rows": rows,
-            "state": state,
+            "state": "rows" if rows else self._state(worker_id, missing),
             "ttl": self._ttl if self._requeue else 0,
         }
         return worker.answer
+
+    def holders(self, asking: str, missing: Container[str] = _NOBODY) -> list[str]:
+        """Other workers that have unused rows and may still use them, or give them back."""
+        return [
+            worker_id
+            for worker_id, worker in self._workers.items()
+            if worker_id != asking and (self._requeue or worker_id not in missing) and worker.unused
+        ]
 
     def tick(self, moment: float) -> None:
         """Take rows from workers of which was not heard for too long, if they are to go on."""
         if not self._requeue:
             return
-        for worker_id, worker in self._workers.items():
-            if worker.expired or moment <= worker.heard + self._ttl + self._grace:
-                continue
-            worker.expired = True
-            for lease, records in worker.leases.items():
-                rest = records[worker.used.get(lease, 0) :]
-                self._taken[worker_id, lease] = records
-                self._pool.extend(rest)
-            worker.leases.clear()
-            worker.used.clear()
+        for worker in self._workers.values():
+            if worker.leases and moment > worker.heard + self._ttl + self._grace:
+                for lease in worker.leases.values():
+                    self._give_back(lease.records[lease.used :])
+                worker.taken.update(worker.leases)
+                worker.leases.clear()
 
-    def _settle(self, worker_id: str, worker: _Worker, question: dict[str, Any]) -> None:
-        named: dict[int, tuple[int, bool]] = {
-            lease: (used, released) for lease, used, released in question["holds"]
-        }
-        for lease, records in list(worker.leases.items()):
-            used, released = named.get(lease, (0, True))
-            self.used += used - worker.used.get(lease, 0)
-            worker.used[lease] = used
-            if released or used == len(records):
-                self._give_back(records[used:], counted=lease in named)
-                del worker.leases[lease], worker.used[lease]
-        for lease, (used, _) in named.items():
-            late = self._taken.pop((worker_id, lease), None)
-            if late is not None:
-                self._use_late(late[:used])
-        self._give_back([(number, values) for number, values in question["returned"]], True)
+    def lost(self, missing: Container[str]) -> int:
+        """Rows that went with workers; in the end with all that did not give theirs back."""
+        return sum(
+            worker.unused
+            for worker_id, worker in self._workers.items()
+            if self.closed or worker_id in missing
+        )
+
+    @property
+    def workers(self) -> list[str]:
+        """Every worker that has ever asked."""
+        return list(self._workers)
+
+    def used_by(self, worker_id: str) -> int:
+        """How many rows this worker is known to have used."""
+        worker = self._workers.get(worker_id)
+        return 0 if worker is None else worker.used
+
+    def unused_by(self, worker_id: str) -> int:
+        """How many rows this worker has and is not known to have used."""
+        worker = self._workers.get(worker_id)
+        return 0 if worker is None else worker.unused
+
+    def _settle(self, worker: _Worker, question: dict[str, Any]) -> None:
+        named = {lease: (used, released) for lease, used, released in question["holds"]}
+        for number, lease in list(worker.leases.items()):
+            used, released = named.get(number, (0, True))
+            worker.used += used - lease.used
+            lease.used = used
+            if released or not lease.unused:
+                self._give_back(lease.records[used:])
+                self.given_back += lease.unused if question["last"] and number in named else 0
+                del worker.leases[number]
+        for number, lease in list(worker.taken.items()):
+            used, released = named.get(number, (lease.used, True))
+            worker.used += used - lease.used
+            self._use_late(lease.records[lease.used : used])
+            lease.used = used
+            if released:
+                del worker.taken[number]
+        for serial, number, values in question["returned"]:
+            if serial > worker.returned:
+                worker.returned = serial
+                self._give_back([(number, values)])
 
     def _use_late(self, records: list[Record]) -> None:
         """Rows of a lease that ran out, and were used: nobody else needs them."""
         for record in records:
-            if record in self._pool:
-                self._pool.remove(record)
-            else:
+            if self._pool.pop(id(record), None) is None:
                 self.duplicates += 1
 
-    def _give_back(self, records: list[Record], counted: bool) -> None:
-        self._pool.extend(records)
-        if counted:
-            self.given_back += len(records)
+    def _give_back(self, records: list[Record]) -> None:
+        self._pool.update((id(record), record) for record in records)
 
     def _grant(self, want: int) -> list[Record]:
-        if want <= 0:
+        if want <= 0 or self.closed:
             return []
-        if self._pool:
-            return [self._pool.popleft() for _ in range(min(want, len(self._pool)))]
         left = self.supply.left()
         if left is not None:
-            want = min(want, max(1, left // (2 * max(1, len(self._workers)))))
+            share = (left + len(self._pool)) // (2 * max(1, len(self._workers)))
+            want = min(want, max(1, share))
+        if self._pool:
+            pop = self._pool.popitem
+            return [pop(last=False)[1] for _ in range(min(want, len(self._pool)))]
         return self.supply.take(want)
 
     def _lease(self, worker: _Worker, rows: list[Record]) -> int:
         if not rows:
             return 0
         self._last_lease += 1
-        worker.leases[self._last_lease] = rows
-        worker.used[self._last_lease] = 0
+        worker.leases[self._last_lease] = _Lease(rows)
         return self._last_lease
 
-    def _state(self, asking: _Worker) -> str:
-        others = (worker for worker in self._workers.values() if worker is not asking)
-        waiting = self._requeue and any(worker.leases for worker in others)
+    def _state(self, asking: str, missing: Container[str]) -> str:
+        waiting = not self.closed and self.holders(asking, missing)
         return "wait" if waiting else "end"
+
+
+def stale(question: dict[str, Any], state: str = "stale") -> dict[str, Any]:
+    """The answer to a question of another test: what the worker has is of no use any more."""
+    return {
+        "seq": question["seq"],
+        "epoch": None,
+        "lease": 0,
+        "rows": [],
+        "state": state,
+        "ttl": 0,
+    }

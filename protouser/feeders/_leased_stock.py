@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from gevent.event import Event
 
 from protouser._call import now
+from protouser._errors import ConfigurationError
 from protouser.feeders._lease_holder import LeaseHolder
 from protouser.feeders._row import Row, RowMaker
 from protouser.feeders._stock import END, READY, WAIT
 from protouser.feeders._supply import Record
 
 __all__ = ["LeasedStock"]
+
+#: A question that was sent so often without any answer, every two seconds, is not answered.
+_TRIES: Final = 15
 
 
 class LeasedStock:
@@ -23,26 +27,43 @@ class LeasedStock:
     wraps = 0  # the master reads the data, and counts them
 
     def __init__(
-        self, holder: LeaseHolder, maker: RowMaker, send: Callable[[dict[str, Any]], None]
+        self,
+        name: str,
+        holder: LeaseHolder,
+        maker: RowMaker,
+        send: Callable[[dict[str, Any]], None],
     ) -> None:
         self.holder = holder
+        self.ready: deque[Record] = holder.ready
         self.changed = Event()
         self.names: tuple[str, ...] | None = None
-        self.popped = 0
+        self._name = name
         self._maker = maker
         self._send = send
 
     @property
-    def ready(self) -> deque[Record]:
-        """Rows that may be used; those of a lease that ran out may not."""
-        self.holder.expired(now())
-        return self.holder.ready
+    def popped(self) -> int:
+        """As the holder counts them."""
+        return self.holder.used
+
+    @property
+    def silent(self) -> bool:
+        """True when the master has not answered for too long."""
+        return self.holder.tries >= _TRIES
+
+    @property
+    def settled(self) -> bool:
+        """True once the master has heard of everything, after the end."""
+        return self.holder.stopped and not self.holder.asking
 
     def pop(self) -> Record:
         """The next row; more are asked for before the last one is gone."""
-        record = self.holder.pop()
-        self.popped += 1
-        self.keep_up(0)
+        holder, ready = self.holder, self.ready
+        if holder.fenced:
+            holder.expired(now())  # what ran out is not there any more
+        record = ready.popleft()
+        if len(ready) <= holder.low and not holder.asking:
+            self.keep_up(0)
         return record
 
     def row(self, popped: Record) -> Row:
@@ -50,14 +71,22 @@ class LeasedStock:
         return self._maker.one(self.names, *popped)
 
     def fill(self) -> str:
-        """Ask the master, unless it said that there is nothing more."""
-        if self.ready:
+        """Ask the master, unless it said that there is nothing more.
+
+        Raises:
+            ConfigurationError: the master does not answer.
+        """
+        holder = self.holder
+        if self.ready and not holder.expired(now()):
             return READY
-        if self.holder.state == "end":
-            self.holder.state = (
-                "wait"  # who asks after the end may be lucky: rows may have come back
-            )
+        if holder.state == "end":
+            holder.state = "wait"  # who asks after the end may be lucky: rows may have come back
             return END
+        if self.silent:
+            raise ConfigurationError(
+                f"feeder {self._name!r}: the master does not answer; it has to be there, and to run"
+                " a locustfile that imports protouser and declares this feeder"
+            )
         self.changed.clear()
         self.keep_up(1)
         return WAIT
@@ -77,6 +106,11 @@ class LeasedStock:
             self.names = None if names is None else tuple(names)
             self.changed.set()
 
+    def recall(self, epoch: int) -> None:
+        """Somebody else waits for rows that nobody uses here."""
+        self.holder.recall(epoch)
+        self.keep_up(0)
+
     def give_back(self, records: list[Record]) -> None:
         """Rows for somebody else, on any worker."""
         self.holder.give_back(records)
@@ -84,5 +118,7 @@ class LeasedStock:
 
     def close(self) -> None:
         """The test has stopped: what is not used goes back."""
-        self._send(self.holder.stop(now()))
+        question = self.holder.stop(now())
+        self.holder.sent(now())
+        self._send(question)
         self.changed.set()

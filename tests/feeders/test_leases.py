@@ -1,22 +1,46 @@
-"""Leases without sockets: whatever messages do, no row is used twice or forgotten."""
+"""Leases without sockets: whatever messages do, no row is used twice or forgotten.
+
+A master and up to five workers on a clock of their own; messages are lost, doubled, late and out of
+order. Workers die, fall silent and come back, give rows back, stop, join late, and miss that the
+test was started again. In the end the network works again, and one more worker takes what is left.
+"""
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from unittest.mock import patch
 
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from protouser.feeders import _leased_stock
 from protouser.feeders._lease_book import LeaseBook
 from protouser.feeders._lease_holder import LeaseHolder
+from protouser.feeders._leased_stock import LeasedStock
+from protouser.feeders._row import RowMaker
+from protouser.feeders._stock import END, READY
+from protouser.feeders._types import Types
 
 COUNT = 60
-STEPS = ("take", "ask", "deliver", "repeat", "drop", "late", "wait", "stop", "kill", "long")
+TTL, GRACE = 10, 5
+MOST_WORKERS = 5
+WORKERS = st.integers(0, MOST_WORKERS - 1)
 
 
 class Rows:
+    """So many rows; each says of which test it is."""
+
     wraps = 0
 
-    def __init__(self):
-        self.rows = [(n, [n]) for n in range(COUNT)]
+    def __init__(self, test):
+        self.rows = [(n, [test, n]) for n in range(COUNT)]
 
     def take(self, count):
         taken, self.rows = self.rows[:count], self.rows[count:]
@@ -29,81 +53,244 @@ class Rows:
         pass
 
 
-class Network:
-    """A master, three workers, and messages that are lost, doubled and out of order."""
+class Leasing(RuleBasedStateMachine):
+    """What can happen between a master and its workers."""
 
-    def __init__(self, requeue):
-        self.book = LeaseBook(Rows(), 1, requeue, ttl=10, grace=5)
-        self.workers = {name: LeaseHolder(0, True) for name in "abc"}
+    requeue = False
+
+    def __init__(self):
+        super().__init__()
         self.time = 1.0
+        self.clock = patch.object(_leased_stock, "now", lambda: self.time)
+        self.clock.start()
+        self.test = 0
+        self.joined = 0
+        self.workers = {}  # the stocks of those that have users
+        self.posts = {}  # the stocks of all that live
+        self.dead = set()
+        self.quiet = set()  # missing as the master sees it, and alive
         self.flying = []
         self.used = []
+        self.kept = []  # rows that a user may give back, with the stock that they are of
+        self.gone_with_the_dead = 0
+        self.plain = True  # nobody died, gave back, or missed a start
+        self.book = self.new_book()
 
-    def do(self, step, name, place):
-        holder = self.workers.get(name)
-        if step == "take" and holder is not None and not holder.expired(self.time) and holder.ready:
-            self.used.append(holder.pop()[0])
-        elif step == "ask" and holder is not None and not holder._stopped:
-            self.flying.append((name, "ask", holder.question(self.time, 1)))
-        elif step in ("deliver", "repeat", "late") and self.flying:
-            self.deliver(place % len(self.flying) if step == "late" else 0, step == "repeat")
-        elif step == "drop" and self.flying:
+    @initialize(ahead=st.booleans(), count=st.integers(1, 3))
+    def begin(self, ahead, count):
+        self.ahead = ahead
+        for _ in range(count):
+            self.join()
+
+    @precondition(lambda self: self.joined < MOST_WORKERS)
+    @rule()
+    def join(self):
+        self.new_stock(f"w{self.joined}", 0)
+        self.joined += 1
+
+    @rule(worker=WORKERS, count=st.integers(1, 12))
+    def take(self, worker, count):
+        for name in self.chosen(worker):
+            stock = self.workers[name]
+            for _ in range(count):
+                self.take_one(stock)
+
+    @rule(worker=WORKERS)
+    def keep_up(self, worker):
+        for name in self.chosen(worker):
+            self.workers[name].keep_up(0)
+
+    @rule(place=st.integers(0, 19))
+    def give_back(self, place):
+        if self.kept:
+            stock, record = self.kept.pop(place % len(self.kept))
+            self.plain = False
+            self.used.remove(tuple(record[1]))
+            stock.give_back([record])
+
+    @rule()
+    def deliver(self):
+        self.deliver_at(0)
+
+    @rule()
+    def deliver_all(self):
+        for _ in range(len(self.flying)):
+            self.deliver_at(0)
+
+    @rule(place=st.integers(0, 19))
+    def deliver_out_of_order(self, place):
+        self.deliver_at(place)
+
+    @rule(place=st.integers(0, 19))
+    def deliver_twice(self, place):
+        if self.flying:
+            self.flying.append(self.flying[place % len(self.flying)])
+            self.deliver_at(place)
+
+    @rule(place=st.integers(0, 19))
+    def lose(self, place):
+        if self.flying:
             self.flying.pop(place % len(self.flying))
-        elif step in ("wait", "long"):
-            self.time += 4 if step == "wait" else 20
-            self.book.tick(self.time)
-        elif step == "stop" and holder is not None and place > 15:
-            self.flying.append((name, "ask", holder.stop(self.time)))
-            del self.workers[name]
-        elif step == "kill" and place > 15:
-            self.workers.pop(name, None)
 
-    def deliver(self, place, again):
-        name, kind, message = self.flying[place]
-        if not again:
-            self.flying.pop(place)
-        if kind == "ask":
-            answer = self.book.ask(name, message, self.time)
-            if answer is not None:
-                self.flying.append((name, "answer", answer))
-        elif name in self.workers:
-            self.workers[name].answer(message)
+    @rule(seconds=st.sampled_from([1, 4, 9, 11, 20]))
+    def wait(self, seconds):
+        self.time += seconds
+        self.book.tick(self.time)
+
+    @rule(worker=WORKERS)
+    def fall_silent(self, worker):
+        self.quiet.update(self.chosen(worker))
+
+    @rule()
+    def be_heard_again(self):
+        self.quiet.clear()
+
+    @rule(worker=WORKERS)
+    def stop(self, worker):
+        for name in self.chosen(worker):
+            self.close(self.workers.pop(name))
+
+    @rule(worker=WORKERS)
+    def kill(self, worker):
+        for name in self.chosen(worker):
+            self.plain = False
+            self.dead.add(name)
+            stock = self.workers.pop(name)
+            del self.posts[name]
+            self.gone_with_the_dead += len(stock.holder._returned)
+            self.kept = [kept for kept in self.kept if kept[0] is not stock]
+
+    @precondition(lambda self: self.test < 2)
+    @rule(missed_by=st.sets(WORKERS, max_size=2))
+    def start_again(self, missed_by):
+        """The test is started again, or the master; some workers do not hear of it."""
+        self.plain = False
+        self.test += 1
+        self.book = self.new_book()
+        missed = {name for place in missed_by for name in self.chosen(place)}
+        self.gone_with_the_dead = 0
+        for name, stock in list(self.workers.items()):
+            if name not in missed:
+                self.close(stock)
+                self.new_stock(name, stock.holder.sequence)
+        self.kept = [kept for kept in self.kept if kept[0] in self.workers.values()]
+
+    @invariant()
+    def leased_rows_are_not_lost(self):
+        assert self.book.lost(self.dead) == 0 or self.dead
+
+    @invariant()
+    def no_row_is_there_at_two_workers(self):
+        stocks = [post for post in self.posts.values() if not post.holder.expired(self.time)]
+        ready = [tuple(values) for stock in stocks for _, values in stock.ready]
+        assert len(ready) == len(set(ready))
+
+    @invariant()
+    def who_knows_of_this_test_has_no_row_of_another(self):
+        for stock in self.posts.values():
+            if stock.holder._epoch == self.book.epoch:
+                assert all(values[0] == self.test for _, values in stock.ready)
+
+    @invariant()
+    def no_row_is_used_twice_where_those_of_lost_workers_are_dropped(self):
+        assert self.requeue or len(self.used) == len(set(self.used))
+
+    def teardown(self):
+        try:
+            if hasattr(self, "ahead"):
+                self.finish()
+        finally:
+            self.clock.stop()
 
     def finish(self):
-        """A new worker takes what is left, over a network that works."""
+        """Those that are there give back what they do not use, and nobody waits for ever."""
         self.flying.clear()
+        self.quiet.clear()
         self.time += 100
-        self.book.tick(self.time)
-        self.workers = {**self.workers, "late": LeaseHolder(0, True)}
-        for _ in range(300):
-            for name in self.workers:
-                self.do("ask", name, 0)
-                while self.flying:
-                    self.deliver(0, False)
-                for _ in range(20):
-                    self.do("take", name, 0)
+        late = self.new_stock("late", 0)
+        ended = 0
+        for _ in range(400):
+            self.time += 1
+            for stock in self.posts.values():
+                stock.keep_up(0)
+            while self.flying:
+                self.deliver_at(0)
+            while (state := self.take_one(late)) == READY:
+                pass
+            ended += state == END
+            if ended == 5:
+                break
+        assert ended == 5, "a user waits for ever"
+        self.no_row_is_used_twice_where_those_of_lost_workers_are_dropped()
+        used = {n for test, n in self.used if test == self.test}
+        lost = 0 if self.requeue else self.book.lost(self.dead)
+        assert COUNT - len(used) <= lost + self.gone_with_the_dead
+        if self.plain:
+            assert self.book.duplicates == len(self.used) - len(set(self.used))
+
+    def chosen(self, place):
+        names = list(self.workers)
+        return names[place : place + 1]
+
+    def take_one(self, stock):
+        """A user that asks as a desk does."""
+        try:
+            record = stock.pop()
+        except IndexError:
+            return stock.fill()
+        assert record[1][0] == self.test or stock.holder._epoch != self.book.epoch
+        self.used.append(tuple(record[1]))
+        self.kept.append((stock, record))
+        return READY
+
+    def close(self, stock):
+        stock.close()
+        self.kept = [kept for kept in self.kept if kept[0] is not stock]
+
+    def new_book(self):
+        return LeaseBook(Rows(self.test), 1000 + self.test, self.requeue, TTL, GRACE)
+
+    def new_stock(self, name, sequence):
+        def send(question):
+            self.flying.append((name, "ask", question))
+
+        holder, maker = LeaseHolder(sequence, self.ahead), RowMaker("rows", Types(None))
+        stock = LeasedStock("rows", holder, maker, send)
+        self.workers[name] = self.posts[name] = stock
+        return stock
+
+    def deliver_at(self, place):
+        if not self.flying:
+            return
+        name, kind, message = self.flying.pop(place % len(self.flying))
+        if kind == "ask":
+            self.ask(name, message)
+        elif name in self.posts and kind == "recall":
+            self.posts[name].recall(message)
+        elif name in self.posts:
+            self.posts[name].take_answer({**message, "names": None})
+
+    def ask(self, name, question):
+        missing = self.dead | self.quiet
+        answer = self.book.ask(name, question, self.time, missing)
+        if answer is None:
+            return
+        self.flying.append((name, "answer", answer))
+        if answer["state"] == "wait":
+            for other in self.book.holders(name, missing):
+                self.flying.append((other, "recall", self.book.epoch))
 
 
-RUNS = st.lists(
-    st.tuples(st.sampled_from(STEPS), st.sampled_from("abc"), st.integers(0, 19)), max_size=80
-)
+class Requeueing(Leasing):
+    requeue = True
 
 
-@settings(max_examples=60, deadline=None)
-@given(RUNS)
-def test_no_row_is_used_twice_where_those_of_lost_workers_are_dropped(steps):
-    network = Network(requeue=False)
-    for step in steps:
-        network.do(*step)
-    network.finish()
-    assert len(network.used) == len(set(network.used))
+OFTEN = settings(max_examples=150, stateful_step_count=50, deadline=None)
 
 
-@settings(max_examples=60, deadline=None)
-@given(RUNS)
-def test_no_row_is_left_out_where_those_of_lost_workers_go_to_others(steps):
-    network = Network(requeue=True)
-    for step in steps:
-        network.do(*step)
-    network.finish()
-    assert set(network.used) == set(range(COUNT))
+def test_no_row_is_used_twice_where_those_of_lost_workers_are_dropped():
+    run_state_machine_as_test(Leasing, settings=OFTEN)
+
+
+def test_no_row_is_left_out_where_those_of_lost_workers_go_to_others():
+    run_state_machine_as_test(Requeueing, settings=OFTEN)
