@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from protouser._call import Call, now
-from protouser._inbox import Expected
+from protouser._expected import Expected
 from protouser._message_source import MessageSource
 from protouser._request import Request
 

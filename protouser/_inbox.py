@@ -5,37 +5,32 @@ queue, no event, no second turn of the loop between the bytes and the user's cod
 the request whose id it has, or else to the first who waits for such a one. What nobody waits for
 is kept, dropped or reported, as ``unmatched`` says. Above ``limit`` the source is asked to stop
 reading, which the peer feels as back-pressure, so a user who never reads does not fill the memory.
-
-Deadlines cost no timer per wait. One timer per inbox runs towards the earliest deadline it knew
-when it was started and is left running when that wait is over; when it fires, it looks at the
-clock, ends who is overdue and starts again for the rest.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from types import FunctionType
 from typing import Any, Final, Generic, TypeVar
 
 from gevent import get_hub
 
+from protouser._alarm import Alarm
 from protouser._call import now
-from protouser._correlation import Correlation, Tally
-from protouser._errors import CallTimeout, ConfigurationError, ConnectionLost
-from protouser._reader import NEVER, Match, Reader
+from protouser._correlation import Tally
+from protouser._correlations import Correlations
+from protouser._errors import ConfigurationError, ConnectionLost
+from protouser._expected import Expected
+from protouser._reader import NEVER, OVERDUE, Match, Reader
 
-__all__ = ["Expected", "Inbox"]
+__all__ = ["Inbox"]
 
 Message = TypeVar("Message")
 
-_OVERDUE = CallTimeout("overdue")  # a sign for get, which knows how long that was
 #: What can be done with a message that nobody waits for.
 _POLICIES: Final = ("keep", "drop", "fail")
 #: Who waits for one message must see the others pass; so many are kept for that at least.
 _MOST_PASSED: Final = 10_000
-#: Functions that find ids, of one connection; lambdas written in a task are one each line.
-_MOST_CORRELATIONS: Final = 8
 
 
 class Inbox(Generic[Message]):
@@ -74,7 +69,7 @@ class Inbox(Generic[Message]):
         self._hub = get_hub()
         self._kept: deque[tuple[Message, float]] = deque()
         self._waiters: deque[Reader[Message]] = deque()
-        self._correlations: dict[object, Correlation[Message]] = {}
+        self._correlations: Correlations[Message] = Correlations()
         self._end: BaseException | None = None
         self._limit = limit
         self._on_full = on_full
@@ -82,8 +77,7 @@ class Inbox(Generic[Message]):
         self._full = False
         self._was_read = False
         self._passed = 0
-        self._timer: Any = None
-        self._timer_at = 0.0
+        self._alarm = Alarm(self._hub)
 
     def __len__(self) -> int:
         """How many messages are kept and nobody has read."""
@@ -132,7 +126,7 @@ class Inbox(Generic[Message]):
         """
         if self.listener is not None and self.listener(message, at):
             return
-        if self._correlations and self._is_reply(message, at):
+        if self._correlations.known and self._correlations.take(message, at):
             return
         if self._waiters and self._offer(message, at):
             return
@@ -174,7 +168,7 @@ class Inbox(Generic[Message]):
         self._wait(reader)
         if reader.error is None:
             return reader.message, reader.at, True
-        raise _refusal(reader, awaited, timeout)
+        raise reader.refusal(awaited, timeout)
 
     def expect(self, *, match: Match | None, after: float) -> Expected[Message]:
         """Ask for a message that arrives at ``after`` or later, and wait for it at leisure."""
@@ -182,7 +176,7 @@ class Inbox(Generic[Message]):
 
     def expect_in_order(self, matches: list[Match | None], after: float) -> list[Expected[Message]]:
         """Ask for messages that arrive one after the other; who has come makes way for the next."""
-        first, *others = (_reader(self, match) for match in matches)
+        first, *others = (self._reader(match) for match in matches)
         last = first
         for reader in others:
             last.following = last = reader
@@ -202,9 +196,9 @@ class Inbox(Generic[Message]):
         """
         if self._end is not None:
             raise self._end.with_traceback(None)
-        reader = _reader(self, match)
+        reader = self._reader(match)
         reader.number, reader.row = number, row
-        self._correlation(identify).add(reader)
+        self._correlations.of(identify, self.tally).add(reader)
         return Expected(self, reader)
 
     def give_back(self, messages: list[tuple[Message, float]]) -> None:
@@ -229,7 +223,7 @@ class Inbox(Generic[Message]):
         if self._end is not None:
             return
         self._end = error or ConnectionLost("the connection has ended")
-        self._stop_timer()
+        self._alarm.stop()
         if self.on_end is not None:
             self.on_end(self._end)
         self.interrupt(self._end)
@@ -243,24 +237,6 @@ class Inbox(Generic[Message]):
         """More will come after all, on another connection; what is kept stays."""
         self._end = None
 
-    def _correlation(self, identify: Callable[[Any], Any]) -> Correlation[Message]:
-        key = _same(identify)
-        found = self._correlations.get(key)
-        if found is None:
-            idle = [key for key, known in self._correlations.items() if not known.pending]
-            if len(self._correlations) >= _MOST_CORRELATIONS and idle:
-                del self._correlations[idle[0]]
-            found = self._correlations[key] = Correlation(identify, self.tally)
-        return found
-
-    def _is_reply(self, message: Message, at: float) -> bool:
-        correlations = self._correlations.values()
-        if len(correlations) == 1:
-            return next(iter(correlations)).take(message, at)
-        # what one function knows as an id of the past may be what a request under another waits for
-        awaiting = [correlation for correlation in correlations if correlation.awaits(message)]
-        return any(correlation.take(message, at) for correlation in awaiting or list(correlations))
-
     def _enlist(self, match: Match | None, after: float | None) -> Reader[Message]:
         if self._end is not None:
             raise self._end.with_traceback(None)
@@ -272,6 +248,11 @@ class Inbox(Generic[Message]):
         self._waiters.append(reader)
         return reader
 
+    def _reader(self, match: Match | None) -> Reader[Message]:
+        reader: Reader[Message] = Reader(self._hub)
+        reader.match = match
+        return reader
+
     def _admit(self, reader: Reader[Message]) -> None:
         if self._end is not None:
             raise self._end.with_traceback(None)
@@ -281,8 +262,8 @@ class Inbox(Generic[Message]):
         if self._full:  # who waits for one message must not be cut off from it by the others
             self._drained()
         deadline = reader.deadline
-        if deadline < NEVER and (self._timer is None or deadline < self._timer_at):
-            self._start_timer(deadline)
+        if deadline < self._alarm.at:
+            self._alarm.set(deadline, self._end_overdue)
         try:
             reader.wait()
         except BaseException:
@@ -362,8 +343,7 @@ class Inbox(Generic[Message]):
 
     def _readers(self) -> Iterator[Reader[Message]]:
         yield from self._waiters
-        for correlation in self._correlations.values():
-            yield from correlation.pending.values()
+        yield from self._correlations.readers()
 
     def _find_kept(self, match: Match | None, after: float | None) -> int | None:
         if after is not None and self._kept[-1][1] < after:
@@ -407,85 +387,15 @@ class Inbox(Generic[Message]):
         ):
             self._kept.appendleft((reader.message, reader.at))
 
-    def _start_timer(self, deadline: float) -> None:
-        self._stop_timer()
-        self._timer_at = deadline
-        self._timer = self._hub.loop.timer(max(0.0, deadline - now()))
-        # the loop's own clock may be old by the length of a callback
-        self._timer.start(self._end_overdue, update=True)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.close()
-            self._timer = None
-
     def _end_overdue(self) -> None:
-        self._stop_timer()
         at = now()
         for reader in [reader for reader in self._readers() if reader.deadline <= at]:
             if not reader.done:
                 self._dismiss(reader)
-                reader.refuse(_OVERDUE)
+                reader.refuse(OVERDUE)
         earliest = min((reader.deadline for reader in self._readers()), default=NEVER)
-        if earliest < NEVER and (self._timer is None or earliest < self._timer_at):
-            self._start_timer(earliest)
-
-
-class Expected(Generic[Message]):
-    """A message that was asked for, and may have come already."""
-
-    def __init__(self, inbox: Inbox[Message], reader: Reader[Message]) -> None:
-        self._inbox = inbox
-        self._reader = reader
-
-    def wait(
-        self, timeout: float | None, since: float, awaited: str
-    ) -> tuple[Message, float, bool]:
-        """As ``Inbox.get``, and once only. What came after its time is left to others."""
-        reader = self._reader
-        waited = not reader.done
-        if waited:
-            if timeout is not None:
-                reader.deadline = since + timeout
-            self._inbox._wait(reader)
-        if reader.error is not None:
-            raise _refusal(reader, awaited, timeout)
-        if not waited and timeout is not None and reader.at > since + timeout:
-            self._inbox._leave(reader)
-            raise CallTimeout(f"no {awaited} within {timeout:g} s")
-        reader.left = True  # it was read
-        return reader.message, reader.at, waited
-
-    def cancel(self) -> None:
-        """It is not wanted any more; if it has come and was not read it is kept for others."""
-        self._inbox._leave(self._reader)
-
-    def __del__(self) -> None:
-        # who asked and never waited must not take a message from others for good
-        self.cancel()
-
-
-def _reader(inbox: Inbox[Message], match: Match | None) -> Reader[Message]:
-    reader: Reader[Message] = Reader(inbox._hub)
-    reader.match = match
-    return reader
-
-
-def _refusal(reader: Reader[Any], awaited: str, timeout: float | None) -> BaseException:
-    error = reader.error
-    assert error is not None
-    if error is not _OVERDUE:
-        return error.with_traceback(None)
-    fault = "" if reader.correlation is None else reader.correlation.fault
-    about = fault and f"; correlate= raised {fault} on a message that came"
-    return CallTimeout(f"no {awaited} within {timeout:g} s{about}")
-
-
-def _same(function: Callable[[Any], Any]) -> object:
-    """One key for a function that a task defines anew each time, as a lambda in its call is."""
-    if isinstance(function, FunctionType) and not (function.__closure__ or function.__defaults__):
-        return function.__code__
-    return function
+        if earliest < self._alarm.at:
+            self._alarm.set(earliest, self._end_overdue)
 
 
 def _nothing(*_told: object) -> None:

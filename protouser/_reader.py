@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from greenlet import getcurrent
 
+from protouser._errors import CallTimeout
 from protouser._waiting import Waiter
 
 if TYPE_CHECKING:
     from protouser._correlation import Correlation
 
-__all__ = ["NEVER", "Match", "Reader"]
+__all__ = ["NEVER", "OVERDUE", "Match", "Reader"]
 
 Message = TypeVar("Message")
 Match = Callable[[Any], object]
 
 NEVER: Final = float("inf")
+#: The error of who waited too long; a sign for ``refusal``, which is told how long that was.
+OVERDUE: Final = CallTimeout("overdue")
 
 
 class Reader(Waiter, Generic[Message]):
@@ -61,6 +64,16 @@ class Reader(Waiter, Generic[Message]):
         """What was waited for will not come."""
         self.error = error
         self.wake()
+
+    def refusal(self, awaited: str, timeout: float | None) -> BaseException:
+        """What to raise where it did not come: the error, or how long the ``awaited`` one took."""
+        error = self.error
+        assert error is not None
+        if error is not OVERDUE:
+            return error.with_traceback(None)
+        fault = "" if self.correlation is None else self.correlation.fault
+        about = fault and f"; correlate= raised {fault} on a message that came"
+        return CallTimeout(f"no {awaited} within {timeout:g} s{about}")
 
     @property
     def waits(self) -> bool:

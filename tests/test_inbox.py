@@ -227,10 +227,10 @@ def test_the_first_end_holds():
 def test_ending_stops_the_timer_so_that_nothing_keeps_the_loop_alive():
     inbox = Inbox()
     reader = waiting(inbox.get, 1000)
-    assert inbox._timer is not None
+    assert inbox._alarm._timer is not None
     inbox.end()
     reader.join(SOON)
-    assert inbox._timer is None
+    assert inbox._alarm._timer is None
     assert isinstance(reader.exception, ConnectionLost)
 
 
