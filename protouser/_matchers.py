@@ -113,7 +113,8 @@ def field(path: str, wanted: Any = MISSING) -> Matcher:
     """The field at ``path`` of a JSON text, a mapping or an object is ``wanted``; or is there.
 
     A path is names with dots and indices in brackets: ``order.items[0].price``. ``wanted`` may be a
-    predicate. A payload that is no JSON has no fields.
+    predicate. A payload that is no JSON has no fields. In a protobuf message a message, an
+    ``optional`` field and a member of a ``oneof`` are there when they are set.
     """
     steps = steps_of(path)
     words = f"field({path!r})" if wanted is MISSING else f"field({path!r}, {wanted!r})"
@@ -172,13 +173,26 @@ def _step(word: str) -> str | int:
 
 
 def descend(value: Any, steps: Sequence[str | int]) -> Any:
-    """What is found at the end of a path, or ``MISSING``."""
+    """What is found at the end of a path, or ``MISSING``; the value stays as it is.
+
+    What a protobuf message tells to be unset is not there, though reading it shows a default.
+    """
     for step in steps:
         try:
+            if isinstance(value, Mapping) and step not in value:  # some make what is asked for
+                return MISSING
             if isinstance(step, int) or isinstance(value, Mapping):
                 value = value[step]
             else:
-                value = getattr(value, step)
+                value = MISSING if _is_unset(value, step) else getattr(value, step)
         except (AttributeError, IndexError, KeyError, TypeError):
             return MISSING
     return value
+
+
+def _is_unset(message: Any, name: str) -> bool:
+    has = getattr(message, "HasField", None)
+    try:
+        return has is not None and not has(name)
+    except ValueError:  # a field that is always there, as a number of proto3, or no field
+        return False

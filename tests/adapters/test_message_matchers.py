@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from locust.env import Environment
 
+import re
+from collections import defaultdict
+
 import pytest
+from google.protobuf import descriptor_pb2, duration_pb2
 from google.protobuf import struct_pb2 as protobuf
 
-from protouser import ProtocolUser, now
+from protouser import NotFound, ProtocolUser, extract_field, field, now
+from protouser._checks import run_check
 from protouser.testing import ScriptedServer
 from protouser_grpc import message_type
 from protouser_mqtt import topic
@@ -42,6 +47,49 @@ def test_types_of_protobuf_messages():
     assert not message_type("Struct")(message)
     assert message_type("Struct")(protobuf.Value(struct_value=protobuf.Struct()))
     assert not message_type("Value")({"plain": "dict"})
+
+
+FILE = descriptor_pb2.FileDescriptorProto(
+    name="shop.proto",
+    message_type=[
+        descriptor_pb2.DescriptorProto(
+            name="Order", field=[descriptor_pb2.FieldDescriptorProto(name="price", number=7)]
+        )
+    ],
+)
+
+
+def test_fields_of_protobuf_messages():
+    assert field("message_type[0].field[-1].number", 7)(FILE)
+    assert field("message_type[0].name", lambda name: name.startswith("Or"))(FILE)
+    assert extract_field("message_type[0].field[0].name", FILE) == "price"
+    reply = protobuf.Value(struct_value={"fields": {"a": 1.5}, "list": ["x", None]})
+    assert field("struct_value.fields.a", 1.5)(reply)
+    assert extract_field("struct_value.list[0]", reply) == "x"
+    assert not field("name", "shop")(FILE)
+    assert run_check(field("name", "shop"), FILE).startswith("expected field('name', 'shop'), got")
+
+
+def test_what_is_not_set_in_a_protobuf_message_is_not_there():
+    for path in ("options", "options.java_package", "message_type[1]", "package", "no_such_field"):
+        assert not field(path)(FILE)
+        with pytest.raises(NotFound, match=f"there is no field {re.escape(repr(path))} in name:"):
+            extract_field(path, FILE)
+        assert extract_field(path, FILE, default=None) is None
+    reply = protobuf.Value(number_value=0)
+    assert field("number_value", 0)(reply)
+    assert not field("string_value", "")(reply), "another member of the same oneof is set"
+    duration = duration_pb2.Duration()
+    assert field("seconds", 0)(duration), "a number of proto3 is always there"
+
+
+def test_looking_for_a_key_of_a_map_does_not_make_it():
+    reply = protobuf.Struct()
+    reply.update({"a": 1})
+    assert field("a", 1)(reply)
+    assert not field("b")(reply)
+    assert not field("c.d")(defaultdict(dict))
+    assert list(reply.fields) == ["a"]
 
 
 class Someone(ProtocolUser):
