@@ -19,6 +19,8 @@ import pytest
 from protouser import attach, now
 from protouser.testing import capture
 
+from .hooked import serve
+
 HERE = Path(__file__).parent
 SOON = 8.0
 PROTOCOLS = ("ws", "tcp", "udp", "mqtt", "grpc")
@@ -163,6 +165,12 @@ class OverGrpc(Conversation):
     @property
     def inbox(self):
         return self.stream.source.inbox
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """The URL of a server for each protocol that hooks are tried on."""
+    yield from serve()
 
 
 def script(say, beside):

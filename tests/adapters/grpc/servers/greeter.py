@@ -59,12 +59,14 @@ class Greeter:
 
     async def SayHello(self, request: Any, context: Any) -> Any:
         with self.seen("SayHello", context):
-            returned = [
-                pair for pair in context.invocation_metadata() or () if pair[0].startswith("x-")
-            ]
-            await context.send_initial_metadata(tuple(returned))
+            await self.return_metadata(context)
             context.set_trailing_metadata((("served-by", "greeter"),))
             return self.pb2.HelloReply(message=await self.answer(request.name, context))
+
+    async def return_metadata(self, context: Any) -> None:
+        """Send what begins with "x-" back, before anything else."""
+        pairs = context.invocation_metadata() or ()
+        await context.send_initial_metadata(tuple(p for p in pairs if p[0].startswith("x-")))
 
     async def answer(self, text: str, context: Any) -> str:
         """What the name or text asks for."""
@@ -77,6 +79,7 @@ class Greeter:
 
     async def Count(self, request: Any, context: Any) -> AsyncIterator[Any]:
         with self.seen("Count", context):
+            await self.return_metadata(context)
             for number in range(1, request.to + 1):
                 if number == request.fail_at:
                     await context.abort(grpc.StatusCode.DATA_LOSS, "the count was lost")
@@ -86,6 +89,7 @@ class Greeter:
 
     async def Sum(self, requests: AsyncIterator[Any], context: Any) -> Any:
         with self.seen("Sum", context):
+            await self.return_metadata(context)
             total = 0
             async for request in requests:
                 if request.number == -1:
@@ -96,6 +100,7 @@ class Greeter:
 
     async def Talk(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         with self.seen("Talk", context):
+            await self.return_metadata(context)
             async for request in requests:
                 if request.text == "end":
                     return
