@@ -26,6 +26,7 @@ from gevent.monkey import get_original
 from protouser._assertions import subject_of
 from protouser._checks import Check, run_check
 from protouser._errors import CallSkipped, ProtouserError
+from protouser._excerpt import text_of
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SKIPPED, SUCCESS
 from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
 from protouser._request import Request
@@ -408,17 +409,24 @@ class Call:
 
     def _count(self, outcome: str, reason: BaseException | None) -> None:
         if outcome and self._session.trace is not None:
-            self._session.trace.note(self, outcome, reason)
+            self._trace(outcome, reason)
         if outcome is CANCELLED or outcome is SKIPPED:
             self._session.figures.count(self.type, self.name, outcome)
         elif outcome is FAILURE:
             if self.error is not None:
                 self._session.note_failure(self, self.error)
-            # Locust takes an exception that is false, as one of length 0 is, for none
-            reason = reason or CatchResponseError(repr(reason))
-            self._report(outcome, self._session.reasons.admit(self.type, self.name, reason))
+            shown = self._session.reasons.admit(self.type, self.name, _for_locust(reason))
+            self._report(outcome, shown)
         elif outcome:
             self._report(outcome, None)
+
+    def _trace(self, outcome: str, reason: BaseException | None) -> None:
+        trace = self._session.trace
+        assert trace is not None
+        try:
+            trace.note(self, outcome, reason)
+        except Exception as error:  # noqa: BLE001  it must not lose the call
+            self.complain_once(trace, "the trace of a call", error)
 
     def _outcome_of(self, error: BaseException | None) -> Verdict:
         if error is None:
@@ -484,6 +492,16 @@ class Call:
         except Exception as error:  # noqa: BLE001  it must not lose the call
             self.complain_once(type(user), f"{type(user).__name__}.context", error)
             return {}
+
+
+def _for_locust(reason: BaseException | None) -> BaseException:
+    """What Locust's tables can take: one that is false, as of length 0, is none for them."""
+    try:
+        shown = repr(reason)
+        return reason if reason else CatchResponseError(shown)
+    except Exception:  # noqa: BLE001  a foreign __repr__ or __bool__ may raise anything
+        assert reason is not None
+        return CatchResponseError(text_of(reason))
 
 
 def _length_of(response: Any) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from protouser._excerpt import representation, text_of
 from protouser._matchers import Matcher
 from protouser._steering import STEERING
 
@@ -45,13 +46,13 @@ def run_check(check: Check, result: Any) -> str | None:
     try:
         if check(result):
             return None
+        if isinstance(check, Matcher):
+            return shorten(check.explain(result))
     except STEERING:
         raise
     except Exception as error:  # noqa: BLE001  whatever a check raises is its verdict
-        return shorten(str(error)) or f"check raised {type(error).__name__}"
-    if isinstance(check, Matcher):
-        return shorten(check.explain(result))
-    return f"check failed: got {shorten(repr(result))}"
+        return shorten(text_of(error, f"check raised {type(error).__name__}"))
+    return f"check failed: got {shorten(representation(result))}"
 
 
 def shorten(text: str) -> str:

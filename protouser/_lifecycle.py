@@ -24,7 +24,7 @@ import gevent
 from protouser._call import now
 from protouser._errors import CallSkipped, ConfigurationError
 from protouser._executors import Stamp
-from protouser._steering import steers_locust
+from protouser._steering import ENDINGS, steers_locust
 from protouser._tasks import guard
 from protouser._warm_up import WarmUp
 
@@ -55,10 +55,10 @@ def start(user: ProtocolUser) -> None:
     except gevent.GreenletExit:
         user._cancel_left()
         raise
-    except gevent.Timeout as timeout:
-        _end_user(user, timeout)
-    except Exception as error:
-        if isinstance(error, StopTest) or tasks is None:
+    except ENDINGS:
+        raise
+    except BaseException as error:
+        if isinstance(error, StopTest) or (tasks is None and isinstance(error, Exception)):
             raise
         _end_user(user, error)
 
@@ -109,9 +109,9 @@ def _run(user: ProtocolUser, run: Callable[[], None]) -> None:
     """Run the tasks; an exception that Locust does not catch closes the user as well."""
     try:
         run()
-    except (StopUser, StopTest):
+    except (StopUser, StopTest, *ENDINGS):
         raise
-    except Exception:
+    except BaseException:
         _end(user)
         raise
 

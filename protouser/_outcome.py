@@ -3,7 +3,8 @@
 It lives here and nowhere else. What matters most in it: ``GreenletExit`` is how Locust ends a user
 in the middle of a call, so it is *cancelled* and never a success; ``StopUser`` and its kin steer
 Locust and are no results; a ``gevent.Timeout`` and an asyncio cancellation that no end of a user
-caused are deadlines, and so failures.
+caused are deadlines, and so failures. Some test libraries fail by what is no ``Exception``, as
+``pytest.fail`` does: a failure too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import gevent
 from protouser._checks import Check, raises, run_check
 from protouser._errors import CallTimeout
 from protouser._figures import CANCELLED, FAILURE, SUCCESS
-from protouser._steering import STEERING
+from protouser._steering import ENDINGS, STEERING
 
 __all__ = ["STOPPED", "Verdict", "expects", "is_result", "outcome_of", "outcome_of_error"]
 
@@ -48,13 +49,13 @@ def outcome_of_error(check: Check | None, error: BaseException) -> Verdict:
         return "", None
     if expects(check, error):
         return SUCCESS, None
-    if isinstance(error, Exception):
-        return FAILURE, error
     if isinstance(error, gevent.Timeout):
         return FAILURE, _as_timeout(error)
     if isinstance(error, asyncio.CancelledError) and error.args != (STOPPED,):
         return FAILURE, CallTimeout("cancelled before it finished, as a deadline does")
-    return CANCELLED, None
+    if isinstance(error, (*ENDINGS, asyncio.CancelledError)):
+        return CANCELLED, None
+    return FAILURE, error
 
 
 def expects(check: Check | None, error: BaseException) -> bool:

@@ -21,6 +21,7 @@ from protouser._barrier import Barrier
 from protouser._call import Call, get_thread_ident, now
 from protouser._chosen_hooks import ChosenHooks
 from protouser._errors import ProtouserError
+from protouser._excerpt import representation, text_of
 from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
 from protouser._figures import Figures
 from protouser._limits import Headroom
@@ -236,9 +237,10 @@ class Session:
 
     def complain_once(self, about: object, text: str, error: BaseException) -> None:
         """Log what somebody's code raised where it must not harm a call; once for each code."""
-        if about not in self._complained:
+        if about not in self._complained and len(self._complained) < _REMEMBERED_PLACES:
             self._complained.add(about)
-            logger.error("%s raised %r. Said once.", text, error, exc_info=error)
+            what = representation(error)
+            logger.error("%s raised %s. Said once.", text, what, exc_info=error)
 
     def is_news(self, text: str) -> bool:
         """True the first time that this is to be said."""
@@ -253,17 +255,19 @@ class Session:
             call.user._reported.append(error)
         if error.__traceback__ is None or self._was_logged(call.name, error):
             return
-        what = str(error) or type(error).__name__
-        logger.warning("%s %s failed: %s%s", call.type, call.name, what, _circumstances(error))
+        what, where = text_of(error), _circumstances(error)
+        logger.warning("%s %s failed: %s%s", call.type, call.name, what, where)
 
     def _was_logged(self, name: str, error: BaseException) -> bool:
         frame = traceback.extract_tb(error.__traceback__, limit=-1)[-1]
         place = (name, frame.filename, frame.lineno or 0)
         if self.environment is None or place in self._logged:
             return True
+        if len(self._logged) >= _REMEMBERED_PLACES:
+            return True
         if self.environment.runner is not None:
             self._logged.add(place)
-        return len(self._logged) > _REMEMBERED_PLACES
+        return False
 
     def welcome(self, user: ProtocolUser) -> None:
         """A user starts."""

@@ -1,4 +1,4 @@
-"""Locust's control flow: exceptions that are no results of a call."""
+"""Control flow, Locust's and Python's: exceptions that are no results of a call."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from locust.exception import (
 
 from typing import Final
 
+import gevent
+
 from protouser._errors import CallSkipped
 
-__all__ = ["STEERING", "steers_locust"]
+__all__ = ["ENDINGS", "STEERING", "steers_locust"]
 
 STEERING: Final = (
     StopUser,
@@ -24,6 +26,9 @@ STEERING: Final = (
     InterruptTaskSet,
     CallSkipped,
 )
+
+#: What ends a greenlet, a generator or the process.
+ENDINGS: Final = (gevent.GreenletExit, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 def steers_locust(error: BaseException) -> bool:

@@ -3,8 +3,8 @@
 Locust knows one way for a task to fail: an exception that it logs and counts as an error of the
 locustfile. For a call that was already counted as failed that is one report too many, so the very
 exception that a call reported ends the task as ``RescheduleTask`` does, quietly. An uncaught
-``gevent.Timeout`` is no ``Exception`` and would end the user for good without ``on_stop``; here it
-becomes an error like any other.
+``gevent.Timeout``, a cancellation of asyncio and their like are no ``Exception`` and would end the
+user for good without ``on_stop``; here they become errors like any other.
 
 ``execute_task`` is replaced on the instance of the running TaskSet, so that it does not matter
 what a user's TaskSet overrides; a nested TaskSet is entered through a function, which Locust
@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from protouser._errors import CallSkipped, CallTimeout
+from protouser._errors import CallSkipped, CallTimeout, ProtouserError
+from protouser._excerpt import text_of
 from protouser._executors import Stamp
 from protouser._schedule import run_in_turn
+from protouser._steering import ENDINGS
 
 if TYPE_CHECKING:
     from protouser._user import ProtocolUser
@@ -75,10 +77,10 @@ class _Guarded:
         except gevent.GreenletExit:
             user._cancel_left()
             raise
-        except gevent.Timeout as timeout:
-            raise _ending(user, timeout, _as_error(timeout)) from timeout
-        except Exception as error:
-            ending = _ending(user, error, error)
+        except ENDINGS:
+            raise
+        except BaseException as error:
+            ending = _ending(user, error)
             if ending is error:
                 raise
             raise ending from error
@@ -97,16 +99,17 @@ class _Guarded:
                 return
 
 
-def _ending(user: ProtocolUser, raised: BaseException, otherwise: Exception) -> Exception:
+def _ending(user: ProtocolUser, raised: BaseException) -> Exception:
     if user.environment.catch_exceptions and user._has_reported(raised):
         return RescheduleTask()
-    return otherwise
+    return raised if isinstance(raised, Exception) else _as_error(raised)
 
 
-def _as_error(timeout: gevent.Timeout) -> Exception:
-    return CallTimeout(
-        f"a gevent.Timeout ({timeout}) ended the task; catch it, or measure the call"
-    )
+def _as_error(raised: BaseException) -> Exception:
+    if isinstance(raised, gevent.Timeout):
+        text = f"a gevent.Timeout ({raised}) ended the task; catch it, or measure the call"
+        return CallTimeout(text)
+    return ProtouserError(f"a {type(raised).__name__} ended the task: {text_of(raised)}")
 
 
 def _complain(user: ProtocolUser, timeout: gevent.Timeout) -> None:

@@ -26,10 +26,12 @@ from protouser import (
     ProtouserError,
     after_call,
     before_call,
+    equals,
     raises,
     timed,
 )
 from protouser.testing import load
+from protouser.trace import Selection, Trace
 
 KIND = "widget"
 ROW = (KIND, "make")
@@ -955,3 +957,117 @@ def test_values_from_async_tasks_and_plain_ones_add_up():
     results = load(Plain, Async, users=2, seconds=20)
     assert results.counter("made") == 40_000
     assert results.figures.trends["size"].count == 20_000
+
+
+def breaks_when(*methods):
+    """An exception of a library whose own text is broken."""
+
+    def broken(self, *_):
+        raise RuntimeError("broken")
+
+    return type("Broken", (Exception,), dict.fromkeys(methods, broken))()
+
+
+@pytest.mark.parametrize("methods", [("__str__",), ("__str__", "__repr__")])
+@pytest.mark.parametrize("traced", [False, True])
+def test_an_exception_that_cannot_be_shown_is_a_failure_all_the_same(methods, traced, caplog):
+    error, events = breaks_when(*methods), []
+
+    def body(user):
+        user._session.trace_with(
+            Trace(Selection.parse("all"), events.append, 9) if traced else None
+        )
+        with user.measure("make") as call:
+            call.failure(error)
+        with user.measure("make"):
+            raise error
+
+    results = run(in_user, body)
+    assert counts(results) == (0, 2, 0, 0, 0)
+    assert len(results.reports) == 2
+    assert len(events) == (2 if traced else 0)
+    assert results.errors == []
+    assert "Uncaught exception in event handler" not in caplog.text
+
+
+def test_a_result_that_cannot_be_shown_fails_its_check_and_no_more(shape):
+    broken = breaks_when("__repr__", "__str__")
+
+    def body(user):
+        for check in (lambda _: False, equals("good"), lambda widget: str(widget) == "good"):
+            with user.measure("make", check=check) as call:
+                call.response = broken
+
+    results = run(shape, body)
+    assert counts(results) == (0, 3, 0, 0, 0)
+    assert results.errors == []
+
+
+def test_a_trace_that_cannot_be_written_does_not_lose_the_call(shape, caplog):
+    def full(_record):
+        raise OSError("no space left")
+
+    def body(user):
+        user._session.trace_with(Trace(Selection.parse("all"), full, 9))
+        for _ in range(2):
+            with user.measure("make"):
+                pass
+
+    results = run(shape, body)
+    assert counts(results) == (2, 0, 0, 0, 0)
+    assert len(results.reports) == 2
+    assert caplog.text.count("the trace of a call raised OSError('no space left')") == 1
+
+
+# What is no Exception
+
+
+class Failed(BaseException):
+    """As pytest.fail raises it."""
+
+
+def test_what_a_test_library_fails_by_is_a_failure_though_it_is_no_exception(shape):
+    def body(user):
+        with user.measure("make"):
+            raise Failed("widget is broken")
+
+    results = run(shape, body)
+    assert counts(results) == (0, 1, 0, 0, 0)
+    assert str(results.reports[0].exception) == "widget is broken"
+    assert results.errors == []
+
+
+@pytest.mark.parametrize("raised", [Failed, asyncio.CancelledError])
+def test_what_is_no_exception_ends_a_task_and_not_its_user(shape, raised):
+    tries = []
+
+    def body(user):
+        tries.append(user)
+        if len(tries) == 1:
+            raise raised("why")
+        with user.measure("make"):
+            gevent.sleep(60)
+
+    user_class = type("Going", (shape(body),), {"wait_time": lambda self: 0})
+    results = load(user_class, users=1, seconds=0.3)
+    assert len(tries) == 2
+    assert counts(results) == (0, 0, 1, 0, 0)
+    assert [str(error) for error in results.errors] == [f"a {raised.__name__} ended the task: why"]
+
+
+def test_what_is_no_exception_in_on_start_ends_its_user_and_closes_it(caplog):
+    closed = []
+
+    class Starting(ProtocolUser):
+        def on_start(self):
+            self.resources.callback(closed.append, self)
+            raise asyncio.CancelledError
+
+        @task
+        def never(self):
+            pass
+
+    results = load(Starting, users=1, seconds=5)
+    assert results.seconds < 4
+    assert len(closed) == 1
+    assert [type(error) for error in results.errors] == [asyncio.CancelledError]

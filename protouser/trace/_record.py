@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from protouser._excerpt import text_of
 from protouser._figures import ONE_WAY, SUCCESS
 from protouser.trace._text import as_text
 
@@ -26,7 +27,7 @@ def record_of(
         "type": str(call.type),
         "name": str(call.name),
         "outcome": ONE_WAY if call.one_way and outcome == SUCCESS else outcome,
-        "reason": None if reason is None else as_text(_words(reason), _LONGEST_REASON),
+        "reason": None if reason is None else as_text(text_of(reason), _LONGEST_REASON),
         "ms": None if call.seconds is None else _milliseconds(call.seconds),
         "series_ms": {str(name): _milliseconds(spent) for name, spent in call.series},
         "request": as_text(call.request, _LONGEST_TEXT),
@@ -35,10 +36,6 @@ def record_of(
         "response_length": call.response_length,
         "context": None if not call.context else as_text(call.context, _LONGEST_TEXT),
     }
-
-
-def _words(reason: BaseException) -> str:
-    return str(reason) or type(reason).__name__
 
 
 def _milliseconds(seconds: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
+from protouser._excerpt import text_of
 from protouser.trace._record import record_of
 from protouser.trace._selection import Selection
 
@@ -62,9 +63,13 @@ class Trace:
         number = None if call.user is None else self._numbers.get(call.user)
         if not self.selection.picks(outcome, number, call.name):
             return
-        kind = (str(call.type), str(call.name), outcome, str(reason))
+        if self.kept >= _MOST:
+            self.left_out += 1
+            return
+        said = "" if reason is None else text_of(reason)
+        kind = (str(call.type), str(call.name), outcome, said)
         self._kinds[kind] += 1
-        if self._kinds[kind] > self._limit or self.kept >= _MOST:
+        if self._kinds[kind] > self._limit:
             self.left_out += 1
             return
         self.kept += 1
