@@ -51,9 +51,23 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("before", metavar="BEFORE.json")
     report.add_argument("after", metavar="AFTER.json")
     report.set_defaults(run=_compare)
+    _add_page(commands)
     _add_demo(commands)
     _add_calibrate(commands)
     return parser
+
+
+def _add_page(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from protouser.page._command import add_arguments, run
+
+    page = commands.add_parser(
+        "page",
+        help="make a page with charts of a run's results",
+        description="Make a page with charts and tables of the file that --protouser-json wrote;"
+        " it is what --protouser-html writes at the end of a run.",
+    )
+    add_arguments(page)
+    page.set_defaults(run=run)
 
 
 def _add_calibrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

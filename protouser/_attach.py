@@ -31,6 +31,7 @@ from protouser._results import (
     BASELINE,
     CSV,
     HDR,
+    HTML,
     JSON,
     Baseline,
     ResultFiles,
@@ -54,6 +55,7 @@ __all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
 #: Everything that ``locust`` understands besides its own options, in the order of ``--help``.
 OPTIONS: Final[tuple[Option, ...]] = (
     JSON,
+    HTML,
     CSV,
     HDR,
     THRESHOLD,

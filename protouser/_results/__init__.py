@@ -5,7 +5,7 @@ from __future__ import annotations
 from protouser._results._baseline import BASELINE, Baseline
 from protouser._results._comparison import compare, comparison_table, load_results
 from protouser._results._document import SCHEMA, document
-from protouser._results._files import CSV, JSON, ResultFiles, writable, write_file
+from protouser._results._files import CSV, HTML, JSON, ResultFiles, writable, write_file
 from protouser._results._hdr import HDR, hdr_log, write_hdr
 from protouser._results._web import add_tabs
 
@@ -13,6 +13,7 @@ __all__ = [
     "BASELINE",
     "CSV",
     "HDR",
+    "HTML",
     "JSON",
     "SCHEMA",
     "Baseline",

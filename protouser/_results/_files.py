@@ -14,8 +14,9 @@ from protouser._errors import ConfigurationError
 from protouser._options import Option, option
 from protouser._results._document import document
 from protouser._session import Session
+from protouser.page import page
 
-__all__ = ["CSV", "JSON", "ResultFiles", "writable", "write_file"]
+__all__ = ["CSV", "HTML", "JSON", "ResultFiles", "writable", "write_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ CSV: Final = Option(
     "FILE.csv",
     writable,
 )
+HTML: Final = Option("html", "write a page with charts to FILE.html", "FILE.html", writable)
 
 _CALL_COLUMNS: Final = (
     *("type", "name", "series", "outcome", "count"),
@@ -65,12 +67,14 @@ class ResultFiles:
     def write(self) -> None:
         """Write every file; one that cannot be written is an error in the log, and no more."""
         environment = self._session.environment
-        as_json, as_csv = option(environment, JSON), option(environment, CSV)
-        if not (as_json or as_csv):
+        as_json, as_csv, as_html = (option(environment, each) for each in (JSON, CSV, HTML))
+        if not (as_json or as_csv or as_html):
             return
         results = document(self._session)
         if as_json:
             write_file(as_json, json.dumps(results, indent=1, allow_nan=False) + "\n")
+        if as_html:
+            write_file(as_html, page(results))
         if as_csv:
             timeline = Path(as_csv).with_suffix(".timeline.csv")
             write_file(as_csv, _table(_CALL_COLUMNS, results["calls"]))

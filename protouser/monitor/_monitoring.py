@@ -21,6 +21,7 @@ import gevent
 from protouser._call import now
 from protouser._errors import ConfigurationError
 from protouser._options import Option, option
+from protouser._quantity import quantity
 from protouser._sections import Section
 from protouser.monitor._samples import Reader, samples_of
 from protouser.monitor._scrape import Unanswered, scrape
@@ -142,7 +143,7 @@ class Monitoring:
         width = max(len(f"{row['monitor']} {row['series']}") for row in rows)
         yield f"{'Monitor':{width}}  {'mean':>10}  {'p95':>10}  {'max':>10}"
         for row in rows:
-            cells = "  ".join(f"{_short(row[cell]):>10}" for cell in ("mean", "p95", "max"))
+            cells = "  ".join(f"{quantity(row[cell]):>10}" for cell in ("mean", "p95", "max"))
             name = f"{row['monitor']} {row['series']}"
             yield f"{name:{width}}  {cells}"
         for target, gaps in sorted(self._gaps.items()):
@@ -154,12 +155,3 @@ def _trouble(target: Target, error: Exception) -> str:
     if isinstance(error, ValueError):
         reason = "it answers something that is not in Prometheus' text format"
     return f"the monitor {target.name!r} at {target.shown} has a gap: {reason} (said once)"
-
-
-def _short(value: float) -> str:
-    """A number with three digits and k, M, G or T."""
-    for sign in ("", "k", "M", "G"):
-        if abs(value) < 999.5:
-            return f"{value:.3g}{sign}"
-        value /= 1000
-    return f"{value:.3g}T"

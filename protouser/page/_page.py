@@ -1,0 +1,71 @@
+"""The page itself: what a reader wants to know first stands first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from protouser.page._charts import charts
+from protouser.page._tables import calls_table, other_tables, thresholds_table
+
+__all__ = ["page"]
+
+
+def page(document: dict[str, Any], title: str = "Load test") -> str:
+    """A document of results (``docs/results.md``) as a page of HTML that needs nothing else."""
+    style = files("protouser.page").joinpath("page.css").read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{''.join(_body(document))}</body>\n</html>\n"
+    )
+
+
+def _body(document: dict[str, Any]) -> Iterator[str]:
+    run = document["run"]
+    yield f"<p>{escape(_summary(run))}</p>\n"
+    yield from _verdicts(document)
+    if document.get("thresholds"):
+        yield "<h2>Thresholds</h2>\n" + thresholds_table(document["thresholds"])
+    if document["calls"]:
+        yield "<h2>Calls</h2>\n" + calls_table(document["calls"], run["duration"])
+    for heading, group in charts(document):
+        drawn = "".join(chart.svg() for chart in group)
+        yield f'<h2>{escape(heading)}</h2>\n<div class="charts">\n{drawn}</div>\n'
+    for stage in document["stages"]:
+        span = f"{stage['begin']:.0f} to {stage['end']:.0f} s"
+        yield f"<h2>Stage {escape(stage['name'])}, {span}</h2>\n"
+        yield calls_table(stage["calls"], stage["end"] - stage["begin"])
+    for heading, table in other_tables(document):
+        yield f"<h2>{escape(heading)}</h2>\n{table}"
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    yield f"<p><code>{escape(' '.join(run['command']))}</code><br>{escape(versions)}</p>\n"
+
+
+def _summary(run: dict[str, Any]) -> str:
+    begun = datetime.fromisoformat(run["start"]).strftime("%Y-%m-%d %H:%M:%S")
+    users = f"up to {run['users']:,} user" + "s" * (run["users"] != 1)
+    workers = f" on {run['workers']:,} workers" if run["workers"] else ""
+    return f"{begun} UTC, {run['duration']:,.1f} s, {users}{workers}"
+
+
+def _verdicts(document: dict[str, Any]) -> Iterator[str]:
+    if missing := document["run"]["missing_workers"]:
+        yield _banner(f"Incomplete: no final figures from {', '.join(missing)}.")
+    verdict = document.get("verdict")
+    if not verdict:
+        return
+    if not verdict["observed"]:
+        yield _banner("Limited by the load generator: not known, no second was observed.")
+    elif not verdict["causes"]:
+        yield _banner("Limited by the load generator: no.", "good")
+    for cause in verdict["causes"]:
+        yield _banner(f"Limited by the load generator: {cause['text']}; {cause['remedy']}.")
+
+
+def _banner(text: str, kind: str = "bad") -> str:
+    return f'<p class="{kind}">{escape(text)}</p>\n'
