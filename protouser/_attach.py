@@ -20,7 +20,9 @@ from typing import Any, Final
 import gevent
 
 from protouser._buckets import use_fine_buckets
+from protouser._ending import Ending
 from protouser._errors import ConfigurationError
+from protouser._exit_code import ExitCode
 from protouser._final import FinalFigures
 from protouser._floor import FLOOR, add_floors
 from protouser._limits import check_limits
@@ -90,6 +92,8 @@ def attach(environment: Environment) -> Session:
 
 def _listen(session: Session, environment: Environment) -> None:
     final = FinalFigures(session, environment)
+    ending = Ending(environment, final)
+    ending.listen_first()
     ticker = Ticker(session)
     Feeding.of(environment)  # before the final figures, which tell of what it does at the end
     events = environment.events
@@ -109,6 +113,7 @@ def _listen(session: Session, environment: Environment) -> None:
         events.spawning_complete.add_listener(lambda user_count, **_: session.reset())
     if not isinstance(environment.runner, WorkerRunner):
         _listen_where_results_are(session, environment)
+    ending.listen()  # after all that happens when a test stops
 
 
 def _add_schedules(session: Session) -> None:
@@ -133,7 +138,9 @@ def _listen_where_results_are(session: Session, environment: Environment) -> Non
     baseline = Baseline(session, environment)
     session.sections.add_lines(baseline.lines)
     events.test_stop.add_listener(lambda environment, **_: baseline.conclude())
-    events.quitting.add_listener(lambda environment, **_: judge.stop_before_the_end())
+    exit_code = ExitCode(environment)
+    events.test_start.add_listener(lambda environment, **_: exit_code.forget())
+    events.test_stop.add_listener(lambda **_: exit_code.decide(judge.passed, baseline.passed))
     session.each_second.append(lambda: _count_users(session))
     events.test_stop.add_listener(lambda environment, **_: files.write())
     events.test_stop.add_listener(lambda environment, **_: write_hdr(session))

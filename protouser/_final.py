@@ -38,10 +38,12 @@ __all__ = ["FinalFigures"]
 logger = logging.getLogger(__name__)
 
 _FINISH = "protouser-finish"
+_HURRY = "protouser-hurry"
 _FINAL = "protouser-final"
 _RESET = "protouser-reset"
 _FIELD = "protouser"
 _LONGER_THAN_STOPPING = 5.0
+_MOMENT = 3.0
 
 
 class FinalFigures:
@@ -64,7 +66,6 @@ class FinalFigures:
         events.worker_report.add_listener(self._take_new_figures)
         events.worker_connect.add_listener(lambda client_id, **_: self._seen.add(client_id))
         events.test_stop.add_listener(self._at_the_end)
-        events.quitting.add_listener(self._before_farewell)
         self.register()
 
     def register(self) -> None:
@@ -81,6 +82,7 @@ class FinalFigures:
         self._registered = True
         if isinstance(runner, WorkerRunner):
             runner.register_message(_FINISH, self._finish, concurrent=True)
+            runner.register_message(_HURRY, lambda **_: self.hurry(), concurrent=True)
             runner.register_message(_RESET, lambda environment, msg, **_: self.session.reset())
         elif isinstance(runner, MasterRunner):
             runner.register_message(_FINAL, self._take_final_figures)
@@ -90,6 +92,15 @@ class FinalFigures:
         self.session.reset()
         if isinstance(self.environment.runner, MasterRunner):
             self.environment.runner.send_message(_RESET)
+
+    def hurry(self) -> None:
+        """Nobody is waited for any longer: users end now, and workers have a moment to say so."""
+        runner = self.environment.runner
+        if isinstance(runner, MasterRunner):
+            runner.send_message(_HURRY)
+            gevent.spawn_later(_MOMENT, self._all_in.set)
+        elif runner is not None:
+            runner.user_greenlets.kill(block=False)
 
     def _add_new_figures(self, client_id: str, data: dict[str, Any], **_event: Any) -> None:
         data[_FIELD] = self.session.take_new().to_wire()
@@ -113,11 +124,6 @@ class FinalFigures:
             self._send(runner)
         elif isinstance(runner, MasterRunner):
             self._wait(runner)
-
-    def _before_farewell(self, environment: Environment, **_event: Any) -> None:
-        """A worker that quits by itself stops its users first, so that their last calls count."""
-        if isinstance(environment.runner, WorkerRunner):
-            _stop_users(environment.runner)
 
     def _finish(self, environment: Environment, msg: Any, **_event: Any) -> None:
         """The master asks for the end: users stop now, and everything is sent."""

@@ -17,7 +17,6 @@ __all__ = ["BASELINE", "Baseline"]
 
 #: A difference that is no noise, and still too small to fail a run.
 _TOLERATED: Final = 0.05
-_CROSSED: Final = 3
 
 
 def _readable(file: str) -> str:
@@ -44,6 +43,7 @@ class Baseline:
 
     def conclude(self) -> None:
         """All figures are in: compare."""
+        self._differences = []
         file = option(self._environment, BASELINE)
         if not file:
             return
@@ -53,8 +53,11 @@ class Baseline:
             self._session.complain_once(file, "the baseline", error)
             return
         self._differences = compare(before, document(self._session))
-        if any(_is_worse(each) for each in self._differences):
-            self._environment.process_exit_code = _CROSSED
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the run is as good as the earlier one; None where there is nothing to compare."""
+        return not any(map(_is_worse, self._differences)) if self._differences else None
 
     def lines(self) -> Iterable[str]:
         """What is said under the summary."""

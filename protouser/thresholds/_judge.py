@@ -22,9 +22,6 @@ __all__ = ["Judge"]
 
 logger = logging.getLogger(__name__)
 
-#: The exit code of a run that crossed a threshold.
-CROSSED: Final = 3
-
 _MOST_WINDOWS_AT_ONCE: Final = 10
 
 
@@ -73,30 +70,17 @@ class Judge:
             verdict for threshold in self._thresholds for verdict in self._decide(threshold)
         ]
         write_junit(self._environment, self._verdicts)
-        if any(not verdict.passed for verdict in self._verdicts):
-            self._environment.process_exit_code = CROSSED
-        elif self._environment.process_exit_code in (None, CROSSED):
-            self._environment.process_exit_code = self._code_without_crossing()
 
-    def stop_before_the_end(self) -> None:
-        """Locust quits, and asks for the exit code before it stops a test that still runs."""
-        runner = self._environment.runner
-        if self._thresholds and runner is not None and self._session.running:
-            runner.stop()
+    @property
+    def passed(self) -> bool | None:
+        """Whether every threshold held, once that is decided; None without thresholds."""
+        return all(verdict.passed for verdict in self._verdicts) if self._thresholds else None
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for every threshold, as far as it is known now."""
         if self._session.running:
             return rows_of([verdict for each in self._thresholds for verdict in self._decide(each)])
         return rows_of(self._verdicts)
-
-    def _code_without_crossing(self) -> int | None:
-        """Failed calls alone are no failure of a run whose thresholds all passed."""
-        runner, options = self._environment.runner, self._environment.parsed_options
-        was_given = getattr(options, "exit_code_on_error", 1) != 1
-        if was_given or runner is None or not runner.errors or runner.exceptions:
-            return None
-        return 0
 
     def _decide(self, threshold: Threshold) -> list[Verdict]:
         worst = self._worst.get(threshold)

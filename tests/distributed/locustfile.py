@@ -1,6 +1,6 @@
 """Users for the distributed tests; what was measured is written as JSON at the end."""
 
-from locust import constant, events, task
+from locust import LoadTestShape, constant, events, task
 
 import json
 import os
@@ -9,6 +9,8 @@ import gevent
 
 from protouser import ProtocolUser, attach
 
+#: Who ends the test: a task, a shape, or nobody.
+ENDS = os.environ.get("ENDS")
 SECONDS = float(os.environ.get("OPERATION_SECONDS", "0.05"))
 
 
@@ -20,6 +22,32 @@ class Operator(ProtocolUser):
     def operate(self):
         with self.measure("operation"):
             gevent.sleep(SECONDS)
+
+    def on_start(self):
+        if ENDS == "task":
+            gevent.spawn_later(1, setattr, self, "ends", True)
+
+    if ENDS == "task":
+
+        @task
+        def end(self):
+            if getattr(self, "ends", False):
+                self.environment.runner.quit()
+
+
+@events.test_stopping.add_listener
+def _say_so(environment, **_):
+    if ENDS == "stopping":
+        print("a test stops", flush=True)
+
+
+if ENDS == "shape":
+
+    class Shape(LoadTestShape):
+        def tick(self):
+            if self.get_run_time() > 1:
+                self.runner.quit()
+            return 4, 4
 
 
 @events.init.add_listener

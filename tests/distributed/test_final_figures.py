@@ -1,5 +1,6 @@
 """Figures of a distributed run are complete: nothing that was measured at the end is lost."""
 
+import json
 import os
 import signal
 
@@ -81,10 +82,61 @@ def test_a_worker_that_dies_is_named(locusts, finish, eventually):
     assert operation(locusts)["success"] > 10
 
 
+CROSSED = ["--protouser-threshold", "op *: p50 < 1us", "--protouser-json", "protouser.json"]
+FOUR = ["-u", 4, "-r", 4, "-t", "60s", "--headless", "--only-summary"]
+
+
+def decided(locusts, output):
+    """The one line that says so; all workers had reported before."""
+    (line,) = [line for line in output.splitlines() if "p50 < 1us" in line and "FAIL" in line]
+    assert json.loads((locusts.folder / "protouser.json").read_text())["thresholds"]
+    assert locusts.results()["missing"] == []
+    return line
+
+
 def test_ctrl_c_still_decides_about_thresholds(locusts, finish, eventually):
-    options = ["-u", 4, "-t", "60s", "--processes", 2, "--headless", "--only-summary"]
-    process = locusts.start(*options, "--protouser-threshold", "op *: p50 < 1us")
+    process = locusts.start(*FOUR, *CROSSED, "--processes", 2)
     eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
     os.killpg(process.pid, signal.SIGINT)
+    decided(locusts, finish(process, 3))
+
+
+@pytest.mark.parametrize(
+    ("to", "processes"),
+    [(os.kill, []), (os.kill, ["--processes", 2]), (os.killpg, ["--processes", 2])],
+    ids=["alone", "to-the-master", "to-all"],
+)
+def test_a_second_ctrl_c_waits_for_nobody_and_loses_nothing(
+    locusts, finish, eventually, to, processes
+):
+    options = [*FOUR, *CROSSED, "--stop-timeout", 50, *processes]
+    process = locusts.start(*options, OPERATION_SECONDS="45", ENDS="stopping")
+    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    to(process.pid, signal.SIGINT)
+    workers = 2 if processes else 1
+    eventually(lambda: process.log.read_text().count("a test stops") >= workers, "stopping")
+    to(process.pid, signal.SIGINT)
     output = finish(process, 3)
-    assert "FAIL  op *: p50 < 1us  [op operation]" in output
+    assert "interrupted again: nobody is waited for any longer" in output
+    assert "Traceback" not in output
+    assert decided(locusts, output).endswith("nothing was measured")
+    assert operation(locusts)["cancelled"] == 4
+
+
+@pytest.mark.parametrize("who", ["shape", "task"])
+def test_who_quits_out_of_a_test_gets_the_same_verdict(locusts, finish, who):
+    options = FOUR if who == "task" else FOUR[4:]
+    output = finish(locusts.start(*options, *CROSSED, ENDS=who), 3)
+    assert decided(locusts, output).startswith("  FAIL  op *: p50 < 1us  [op operation]")
+    assert operation(locusts)["success"] > 4
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
+def test_ctrl_c_while_a_test_stops_waits_for_its_end(locusts, finish, eventually, processes):
+    options = [*FOUR, *CROSSED, "--stop-timeout", 20, *processes]
+    options[options.index("60s")] = "1s"
+    process = locusts.start(*options, OPERATION_SECONDS="4", ENDS="stopping")
+    eventually(lambda: "a test stops" in process.log.read_text(), "stopping")
+    process.send_signal(signal.SIGINT)
+    decided(locusts, finish(process, 3))
+    assert operation(locusts) == {"success": 4, "failure": 0, "cancelled": 0, "one_way": 0}

@@ -1,0 +1,107 @@
+"""A test that still runs when Locust quits is stopped first, and waited for.
+
+After Ctrl-C or a signal Locust asks for the exit code, and only then stops the users; whatever
+judges a run would not have been asked. So the stop comes before: it is the same as at the end of
+``--run-time``, and a stop that is under way already, such as one from the web UI, is waited for.
+
+Who presses Ctrl-C again does not want to wait. Then users are killed, in what they do, workers get
+a moment for their last report, and the results are written all the same.
+
+A user that tells the runner to quit, out of its task, hands that over to a greenlet that lives on.
+"""
+
+from __future__ import annotations
+
+from locust.env import Environment
+from locust.runners import MasterRunner, Runner
+
+import logging
+import sys
+from types import FrameType
+from typing import Any, Final
+
+import gevent
+from gevent.event import Event
+from greenlet import greenlet
+
+from protouser._call import now
+from protouser._final import FinalFigures
+
+__all__ = ["Ending"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a stop may take beyond the stop timeout: what Locust's master gives its workers, and
+#: what their last reports may take.
+_LONGER_THAN_STOPPING: Final = 70.0
+_IN_A_HURRY: Final = 10.0
+_LOOK_AGAIN: Final = 0.5
+
+
+class Ending:
+    """Knows whether a test runs in this process, and ends it."""
+
+    def __init__(self, environment: Environment, final: FinalFigures) -> None:
+        self._environment = environment
+        self._final = final
+        self._stops: greenlet | None = None
+        self._ended = Event()
+        self._ended.set()
+
+    def listen_first(self) -> None:
+        """Listen for a test that stops, before anybody of us does something about it."""
+        self._environment.events.test_stopping.add_listener(self._stopping)
+
+    def listen(self) -> None:
+        """Listen for tests, behind everything that happens when one stops."""
+        events = self._environment.events
+        events.test_start.add_listener(self._started)
+        events.test_stop.add_listener(lambda **_: self._ended.set())
+        events.quitting.add_listener(self._before_quitting)
+
+    def _started(self, **_event: Any) -> None:
+        self._stops = None
+        self._ended.clear()
+
+    def _stopping(self, **_event: Any) -> None:
+        runner, current = self._environment.runner, gevent.getcurrent()
+        if runner is not None and current in set(runner.user_greenlets):
+            # It would kill itself while it waits for the others, and nobody would end the test.
+            gevent.spawn(runner.quit if _quits(runner) else self._stop)
+            raise gevent.GreenletExit
+        self._stops = current
+
+    def _before_quitting(self, **_event: Any) -> None:
+        if self._ended.is_set() or self._environment.runner is None:
+            return
+        ending = gevent.spawn(self._end)
+        try:
+            ending.join()
+        except KeyboardInterrupt:
+            logger.warning("interrupted again: nobody is waited for any longer")
+            self._final.hurry()
+            ending.join(_IN_A_HURRY)
+
+    def _end(self) -> None:
+        until = now() + self._environment.stop_timeout + _LONGER_THAN_STOPPING
+        while self._stops is not None and not self._stops.dead and now() < until:
+            if self._ended.wait(_LOOK_AGAIN):
+                return
+        self._stop()
+
+    def _stop(self) -> None:
+        runner = self._environment.runner
+        if isinstance(runner, MasterRunner):
+            runner.stop(send_stop_to_client=False)  # the final figures tell them, and wait
+        elif runner is not None:
+            runner.stop()
+
+
+def _quits(runner: Runner) -> bool:
+    """Whether the runner was told to quit, and stops for that."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "quit" and frame.f_locals.get("self") is runner:
+            return True
+        frame = frame.f_back
+    return False
