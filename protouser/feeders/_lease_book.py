@@ -77,6 +77,7 @@ class LeaseBook:
         # by identity: a row keeps it in whatever lease it is, and a late word of it finds it here
         self._pool: OrderedDict[int, Record] = OrderedDict()
         self._workers: dict[str, _Worker] = {}
+        self._used_up = False
         self._last_lease = 0
 
     def ask(
@@ -192,7 +193,9 @@ class LeaseBook:
         if self._pool:
             pop = self._pool.popitem
             return [pop(last=False)[1] for _ in range(min(want, len(self._pool)))]
-        return self.supply.take(want)
+        rows = self.supply.take(want)
+        self._used_up = not rows
+        return rows
 
     def _lease(self, worker: _Worker, rows: list[Record]) -> int:
         if not rows:
@@ -202,8 +205,12 @@ class LeaseBook:
         return self._last_lease
 
     def _state(self, asking: str, missing: Container[str]) -> str:
-        waiting = not self.closed and self.holders(asking, missing)
-        return "wait" if waiting else "end"
+        """Whether there are rows to ask for; at the end of the data for those only who wait."""
+        if self.closed:
+            return "end"
+        if not self._used_up:
+            return "rows"
+        return "wait" if self._pool or self.holders(asking, missing) else "end"
 
 
 def stale(question: dict[str, Any], state: str = "stale") -> dict[str, Any]:

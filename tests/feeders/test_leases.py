@@ -237,7 +237,10 @@ class Leasing(RuleBasedStateMachine):
         try:
             record = stock.pop()
         except IndexError:
-            return stock.fill()
+            state = stock.fill()
+            known = stock.holder._epoch == self.book.epoch
+            assert not (state == END and known and self.book.supply.left()), "too early"
+            return state
         assert record[1][0] == self.test or stock.holder._epoch != self.book.epoch
         self.used.append(tuple(record[1]))
         self.kept.append((stock, record))
