@@ -1,7 +1,8 @@
 """When slots are due and whose they are: pure arithmetic, and the texts that it is read from."""
 
 import itertools
-from math import inf
+import statistics
+from math import exp, inf
 
 import pytest
 from hypothesis import given, settings
@@ -79,6 +80,43 @@ def test_random_arrivals_keep_the_rate_and_look_random(seed):
     gaps = [b - a for a, b in itertools.pairwise(many)]
     # a third of the exponential distribution's gaps is longer than the mean: exp(-1)
     assert sum(gap > 1 for gap in gaps) / len(gaps) == pytest.approx(0.368, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_gaps_of_random_arrivals_are_exponential(seed):
+    plan, positions, number = arrival_rate("200/s").plan(), Positions(seed), 25_600
+    dues = [plan.due(positions.of(slot)) for slot in range(number)]
+    assert dues[-1] == pytest.approx(number / 200, rel=0.001)  # the mean is kept
+    gaps = [(b - a) * 200 for a, b in itertools.pairwise(dues)]
+    ranked = enumerate(sorted(gaps), start=1)
+    distance = max(abs(rank / len(gaps) - (1 - exp(-gap))) for rank, gap in ranked)
+    # Kolmogorov and Smirnov: one of a hundred true Poisson processes is farther than that
+    assert distance < 1.63 / len(gaps) ** 0.5
+    # what one gap is says nothing about the next one, and windows differ as they should
+    assert abs(statistics.correlation(gaps[:-1], gaps[1:])) < 0.02
+    windows = [0] * (number // 10)
+    for due in dues:
+        windows[min(int(due * 20), len(windows) - 1)] += 1
+    assert statistics.variance(windows) / statistics.mean(windows) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (("0/s", "500/s", "1m"), ("500/s", "30s"), ("500/s", "0/s", "10s")),
+        (("30/m", "7/s", "40s"), ("3_600/h", "1m")),
+    ],
+)
+def test_every_second_of_a_ramp_has_its_part_of_the_area(given):
+    plan, positions = arrival_rate(*given).plan(), Positions()
+    seconds = [0] * (int(plan.seconds) + 1)
+    slot = 0
+    while positions.of(slot) < plan.arrivals:
+        seconds[int(plan.due(positions.of(slot)))] += 1
+        slot += 1
+    assert slot == round(plan.arrivals)
+    for second, number in enumerate(seconds[:-1]):
+        assert abs(sum(seconds[: second + 1]) - plan.expected(second + 1)) < 1.001, number
 
 
 workers = st.lists(st.integers(0, 50), min_size=1, max_size=5).filter(any)

@@ -1,6 +1,6 @@
 """Users with a schedule; what became of it is written as JSON at the end."""
 
-from locust import constant, events, task
+from locust import LoadTestShape, constant, events, task
 from locust.runners import WorkerRunner
 
 import json
@@ -30,6 +30,15 @@ class Buyer(ProtocolUser):
         else:
             with self.measure("buy"):
                 gevent.sleep(float(os.environ.get("WORK", "0.002")))
+
+
+if "COME_AND_GO" in os.environ:
+
+    class ComeAndGo(LoadTestShape):
+        """Users are added and removed every 0.7 seconds."""
+
+        def tick(self):
+            return (4, 10, 2, 7)[int(self.get_run_time() / 0.7) % 4], 50
 
 
 @events.init.add_listener

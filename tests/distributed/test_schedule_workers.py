@@ -93,6 +93,37 @@ def test_what_a_dead_worker_had_is_lost_and_the_others_take_the_rest(locusts, fi
 
 
 @pytest.mark.slow
+def test_iterations_of_a_dead_worker_are_lost_and_the_others_do_the_rest(
+    locusts, finish, eventually
+):
+    environment = {"locustfile": LOCUSTFILE, "ITERATIONS": "2500", "WORK": "0.004"}
+    master = locusts.master(2, "-u", 6, "-r", 6, "-t", "60s", **environment)
+    dying, staying = locusts.worker(**environment), locusts.worker(**environment)
+    eventually(lambda: "All users spawned" in master.log.read_text(), "spawning")
+    time.sleep(0.5)
+    dying.kill()
+    finish(master)
+    finish(staying)
+    results = locusts.results()
+    schedule = results["schedule"]
+    assert schedule["started"] + schedule["lost"] == schedule["planned"] == 2500
+    assert schedule["lost"] > 0
+    # what it had done in the time since its last report is lost too, with its figures
+    assert results["calls"] == pytest.approx(schedule["started"], abs=3)
+
+
+@pytest.mark.slow
+def test_users_that_come_and_go_on_two_workers_change_no_slot(locusts, finish):
+    options = ["-t", "60s", "--processes", 2]
+    run(locusts, finish, *options, STAGES=stages(200, 4), COME_AND_GO="1")
+    results = locusts.results()
+    assert results["schedule"]["planned"] == pytest.approx(800, abs=3)
+    assert results["schedule"]["started"] == results["schedule"]["planned"]
+    assert results["calls"] == pytest.approx(800, abs=13)  # removed users' calls are cancelled
+    assert min(results["workers"]) > 200
+
+
+@pytest.mark.slow
 def test_a_worker_that_comes_later_takes_its_share(locusts, finish, eventually):
     environment = {"locustfile": LOCUSTFILE, "STAGES": stages(100, 6)}
     master = locusts.master(1, "-u", 4, "-r", 4, "-t", "60s", **environment)
