@@ -4,11 +4,13 @@
 
 All sides run in one process, in turn, for several rounds; the figures are CPU time, medians of
 the rounds, and what counts are the ratios. Locust's own statistics listener is attached, as in
-any test.
+any test; where Locust is measured it rounds in its own way, which is quicker than ours.
 """
 
+from locust import stats
 from locust.env import Environment
 
+import functools
 import platform
 import statistics
 import time
@@ -19,6 +21,9 @@ ROUNDS = 50
 CALLS = 4_000
 
 
+LOCUSTS_ROUNDING = stats.bucket_response_time
+
+
 class Worker(ProtocolUser):
     protocol = "bench"
 
@@ -27,17 +32,18 @@ def work():
     return b"four"
 
 
-def sides():
-    environment = Environment(user_classes=[Worker])
-    environment.create_local_runner()
-    user = Worker(environment)
-    request = environment.events.request
-    ours = user.timed(work)
+def as_without_protouser(side):
+    @functools.wraps(side)
+    def measured(calls):
+        ours, stats.bucket_response_time = stats.bucket_response_time, LOCUSTS_ROUNDING
+        side(calls)
+        stats.bucket_response_time = ours
 
-    def bare(calls):
-        for _ in range(calls):
-            work()
+    return measured
 
+
+def locusts_sides(request):
+    @as_without_protouser
     def by_hand(calls):
         for _ in range(calls):
             started = time.time()
@@ -51,10 +57,25 @@ def sides():
                 context={},
             )
 
+    @as_without_protouser
     def locust_measure(calls):
         for _ in range(calls):
             with request.measure("bench", "locust") as meta:
                 meta["response_length"] = len(work())
+
+    return [by_hand, locust_measure]
+
+
+def sides():
+    environment = Environment(user_classes=[Worker])
+    environment.create_local_runner()
+    user = Worker(environment)
+    ours = user.timed(work)
+    assert stats.bucket_response_time is not LOCUSTS_ROUNDING
+
+    def bare(calls):
+        for _ in range(calls):
+            work()
 
     def protouser_measure(calls):
         for _ in range(calls):
@@ -65,7 +86,8 @@ def sides():
         for _ in range(calls):
             ours()
 
-    return [bare, by_hand, locust_measure, protouser_measure, protouser_timed]
+    of_locust = locusts_sides(environment.events.request)
+    return [bare, *of_locust, protouser_measure, protouser_timed]
 
 
 def main():

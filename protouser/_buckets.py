@@ -23,10 +23,10 @@ def use_fine_buckets() -> None:
 
 
 def _two_digits(milliseconds: float) -> float:
-    if milliseconds >= 10:
-        return _LOCUSTS(milliseconds)
-    if milliseconds >= 1:
-        return int(milliseconds * 10 + 0.5) / 10
-    if milliseconds >= 0.1:
-        return int(milliseconds * 100 + 0.5) / 100
-    return int(milliseconds * 1000 + 0.5) / 1000
+    if milliseconds < 1:
+        if milliseconds < 0.1:
+            return (milliseconds * 1000 + 0.5) // 1 / 1000
+        return (milliseconds * 100 + 0.5) // 1 / 100
+    if milliseconds < 10:
+        return (milliseconds * 10 + 0.5) // 1 / 10
+    return _LOCUSTS(milliseconds)

@@ -28,6 +28,7 @@ from protouser._checks import Check, run_check
 from protouser._errors import CallSkipped, ProtouserError
 from protouser._excerpt import text_of
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SKIPPED, SUCCESS
+from protouser._histogram import MOST_FRESH
 from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
 from protouser._request import Request
 from protouser._steering import steers_locust
@@ -438,20 +439,20 @@ class Call:
 
     def _report(self, outcome: str, reason: BaseException | None) -> None:
         session, type_, name, user = self._session, self.type, self.name, self.user
-        start, end = self._start, self._end
+        start, end, figures = self._start, self._end, session.figures
         assert end is not None
         seconds = end - start
-        figures = session.figures
         if user is not None and (user._warm_up or user._transaction) is not None:
             figures = self._noted_by(user, figures, outcome, seconds)
         if self.one_way and outcome is SUCCESS:
             figures.count(type_, name, ONE_WAY)
         else:
             key = (type_, name, SERVICE, outcome)
-            histogram = figures.timed.get(key)
-            if histogram is None:
-                histogram = figures.histogram(key)
-            histogram.record(seconds * 1e9)
+            histogram = figures.timed.get(key) or figures.histogram(key)
+            fresh = histogram.fresh
+            fresh.append(seconds * 1e9)
+            if len(fresh) >= MOST_FRESH:
+                histogram.sort_in()
         if self._lateness is not None or self._spent is not None:
             self._record_other_series(figures, outcome, seconds)
         length, response = self.response_length, self.response

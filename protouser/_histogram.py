@@ -18,24 +18,30 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, Self
 
-__all__ = ["LARGEST", "Histogram"]
+__all__ = ["LARGEST", "MOST_FRESH", "Histogram"]
 
 #: Larger values count as this one.
 LARGEST: Final = 1 << 124
+#: So many values may wait to be sorted in.
+MOST_FRESH: Final = 1000
 
 _BITS: Final = 8
 _MASK: Final = (1 << _BITS) - 1
 _NOTHING_YET: Final = LARGEST + 1
-_MOST_FRESH: Final = 1000
 
 
 class Histogram:
-    """Counts of durations in nanoseconds, right to 0.4 %."""
+    """Counts of durations in nanoseconds, right to 0.4 %.
 
-    __slots__ = ("_buckets", "_fresh", "_maximum", "_minimum", "_total")
+    Attributes:
+        fresh: values that were recorded and not sorted in yet. Whoever appends to it, to save the
+            call of ``record``, sorts in as ``record`` does.
+    """
+
+    __slots__ = ("_buckets", "_maximum", "_minimum", "_total", "fresh")
 
     def __init__(self) -> None:
-        self._fresh: list[float] = []
+        self.fresh: list[float] = []
         self._buckets: dict[int, int] = {}
         self._total = 0
         self._minimum = _NOTHING_YET
@@ -43,25 +49,27 @@ class Histogram:
 
     def record(self, value: float) -> None:
         """Count one value, cut to an integer; anything below zero counts as zero."""
-        fresh = self._fresh
+        fresh = self.fresh
         fresh.append(value)
-        if len(fresh) >= _MOST_FRESH:
-            self._sort_in()
+        if len(fresh) >= MOST_FRESH:
+            self.sort_in()
 
     def merge(self, other: Histogram) -> None:
         """Add the counts of ``other``; the order of merging does not matter."""
-        self._sort_in()
-        other._sort_in()
+        self.sort_in()
+        other.sort_in()
         self._minimum = min(self._minimum, other._minimum)
         self._maximum = max(self._maximum, other._maximum)
         self._total += other._total
+        buckets = self._buckets
+        get = buckets.get
         for key, count in other._buckets.items():
-            self._buckets[key] = self._buckets.get(key, 0) + count
+            buckets[key] = get(key, 0) + count
 
     @property
     def buckets(self) -> dict[int, int]:
         """Counts by key."""
-        return self._sort_in()._buckets
+        return self.sort_in()._buckets
 
     @property
     def count(self) -> int:
@@ -71,17 +79,17 @@ class Histogram:
     @property
     def minimum(self) -> int:
         """The smallest value, exactly; 0 when empty."""
-        return self._sort_in()._minimum if self.buckets else 0
+        return self.sort_in()._minimum if self.buckets else 0
 
     @property
     def maximum(self) -> int:
         """The largest value, exactly; 0 when empty."""
-        return self._sort_in()._maximum
+        return self.sort_in()._maximum
 
     @property
     def mean(self) -> float:
         """The exact mean; 0.0 when empty."""
-        return self._sort_in()._total / max(self.count, 1)
+        return self.sort_in()._total / max(self.count, 1)
 
     def percentile(self, share: float) -> int:
         """The smallest value that at least ``share`` (0 to 1) of all values do not exceed."""
@@ -115,8 +123,30 @@ class Histogram:
         histogram = cls()
         exact = (int(text, 16) for text in flat[:3])
         histogram._total, histogram._minimum, histogram._maximum = exact
-        histogram._buckets = dict(zip(flat[3::2], flat[4::2], strict=True))
+        histogram._buckets.update(zip(flat[3::2], flat[4::2], strict=True))
         return histogram
+
+    def sort_in(self) -> Self:
+        """Count what was recorded and not counted yet."""
+        if not self.fresh:
+            return self
+        fresh, self.fresh = self.fresh, []
+        values = list(map(int, fresh))
+        lowest, highest = min(values), max(values)
+        if lowest < 0 or highest > LARGEST:
+            values = [min(max(value, 0), LARGEST) for value in values]
+            lowest, highest = min(values), max(values)
+        self._total += sum(values)
+        self._minimum = min(self._minimum, lowest)
+        self._maximum = max(self._maximum, highest)
+        buckets = self._buckets
+        get = buckets.get
+        for value in values:
+            if value > _MASK:
+                shift = value.bit_length() - _BITS
+                value = (shift << _BITS) + (value >> shift)
+            buckets[value] = get(value, 0) + 1
+        return self
 
     def pack(self) -> array[int]:
         """The counts alone, in little memory: a key, its count, the next key, and so on."""
@@ -124,7 +154,7 @@ class Histogram:
 
     def add_packed(self, packed: array[int]) -> None:
         """Add counts that ``pack`` wrote; sum, minimum and maximum are then right to 0.4 %."""
-        self._sort_in()
+        self.sort_in()
         buckets = self._buckets
         for key, count in zip(packed[::2], packed[1::2], strict=True):
             buckets[key] = buckets.get(key, 0) + count
@@ -132,24 +162,6 @@ class Histogram:
             self._total += middle * count
             self._minimum = min(self._minimum, middle)
             self._maximum = max(self._maximum, middle)
-
-    def _sort_in(self) -> Self:
-        if not self._fresh:
-            return self
-        fresh, self._fresh = self._fresh, []
-        values = list(map(int, fresh))
-        if min(values) < 0 or max(values) > LARGEST:
-            values = [min(max(value, 0), LARGEST) for value in values]
-        self._total += sum(values)
-        self._minimum = min(self._minimum, min(values))
-        self._maximum = max(self._maximum, max(values))
-        buckets = self._buckets
-        for value in values:
-            if value > _MASK:
-                shift = value.bit_length() - _BITS
-                value = (shift << _BITS) + (value >> shift)
-            buckets[value] = buckets.get(value, 0) + 1
-        return self
 
 
 def _middle(key: int) -> int:
