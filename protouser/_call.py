@@ -77,6 +77,7 @@ class Call:
         context: merged over ``User.context()`` in the event.
         user: the ``ProtocolUser``, or None outside Locust.
         error: the exception that the call met, where it met one.
+        peer: where a "connect" goes, for traces; other calls have none.
     """
 
     __slots__ = (
@@ -95,6 +96,7 @@ class Call:
         "error",
         "name",
         "one_way",
+        "peer",
         "request",
         "request_length",
         "response",
@@ -102,6 +104,8 @@ class Call:
         "type",
         "user",
     )
+
+    peer: str
 
     def __init__(
         self,

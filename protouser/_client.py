@@ -176,6 +176,7 @@ class ProtocolClient:
         if self.user is not None:
             self.user._clients[self] = None
         self.connecting = self.measure("connect", request=self.connect_request())
+        self.connecting.peer = str(self.url) + (f" through {self._proxy}" if self._proxy else "")
         resources = self.resources
         try:
             with self.connecting:

@@ -81,7 +81,8 @@ class MeasuredFunctions:
         self, row: str, check: Check | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Call:
         user = self.user
-        request = None if user._hooks is None else Arguments(args, kwargs)
+        wanted = user._hooks is not None or user._session.trace is not None
+        request = Arguments(args, kwargs) if wanted else None
         return Call(user._session, user._call_type, row, user, request, check)
 
     def _inline(
@@ -94,6 +95,8 @@ class MeasuredFunctions:
         def measured(*args: Any, **kwargs: Any) -> Any:
             if hooks is None:
                 call = Call(session, type_, row, user, None, check)
+                if session.trace is not None:
+                    call.request = (args, kwargs)  # an Arguments would cost each call too much
                 call.__enter__()
             else:
                 call = Call(session, type_, row, user, Arguments(args, kwargs), check)

@@ -17,7 +17,7 @@ _STARS: Final = "***"
 _NAME: Final = (
     r"[\w.-]*(?:password|passwd|passphrase|passcode|secret|token|api[_-]?key|private[_-]?key"
     r"|access[_-]?key|credential|session[_-]?id|signature)[\w.-]*+"
-    r"|(?:proxy-)?authorization|(?:set-)?cookie|pwd|pass|auth|sig|jwt"
+    r"|(?:proxy-)?authorization|(?:set-)?cookie|pwd|pw|pass|auth|sig|jwt"
 )
 #: Such headers have several parts; the whole line is secret.
 _HEADER: Final = re.compile(

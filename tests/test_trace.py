@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from locust import constant, task
 
+import argparse
 import json
+import re
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 
 import pytest
 
 from protouser import ProtocolUser
 from protouser._errors import ConfigurationError
-from protouser.trace import Selection, as_text, view
+from protouser.trace import Selection, Trace, add_arguments, as_text, run, view
 
 LOCUSTFILE = """
 from locust import constant, task
@@ -121,6 +124,9 @@ def test_failures_are_written_with_what_was_sent_and_no_secret(run_locust, tmp_p
     assert found[0]["user"] == "Shop 1"
     assert found[0]["ms"] > 0
     assert "2 traces in protouser-trace.jsonl; read them with: protouser trace" in run.stderr
+    assert (
+        " more of the same names and reasons were left out; --protouser-trace-limit" in run.stderr
+    )
     assert "hunter2" not in run.stdout + run.stderr
 
 
@@ -137,7 +143,7 @@ def test_all_steps_of_one_user_in_their_order(run_locust, tmp_path):
 
 
 def test_workers_send_their_traces_and_the_master_writes_them(run_locust, tmp_path):
-    run_locust(
+    run = run_locust(
         LOCUSTFILE, "-u", "4", "-r", "4", "-t", "2s", "--processes", "2",
         "--protouser-trace", "name=look", "--protouser-trace-limit", "3",
     )  # fmt: skip
@@ -145,6 +151,8 @@ def test_workers_send_their_traces_and_the_master_writes_them(run_locust, tmp_pa
     assert len({each["worker"] for each in found}) == 2
     assert {each["name"] for each in found} == {"look"}
     assert len(found) == 6
+    assert all(re.fullmatch("Shop [12]", each["user"]) for each in found)
+    assert " more of the same names and reasons were left out" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -171,67 +179,132 @@ def test_one_user_alone_is_shown_on_the_terminal_as_it_happens(tmp_path):
     done = subprocess.run(
         [sys.executable, "alone.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
-    assert "Shop look: success" in done.stdout
+    assert re.search(r"success +[0-9.]+ ms  Shop look  \(Shop 1\)\n", done.stdout)
     assert "  > {'item': 7, 'password': ***}" in done.stdout
     assert "  < a lamp" in done.stdout
-    assert "    reason: sold out" in done.stdout
+    assert "    reason:  sold out" in done.stdout
+    assert "\x1b" not in done.stdout  # it is no terminal
 
 
 @pytest.fixture
 def written(tmp_path):
     file = tmp_path / "trace.jsonl"
     base = {
-        "at": 1.5, "user": "Shop 1", "type": "Shop", "name": "buy", "outcome": "failure",
-        "reason": "sold out", "ms": 1.25, "series_ms": {"queue": 1.0}, "request": "a\nb",
-        "request_length": 3, "response": None, "response_length": None, "context": None,
+        "at": 1.5, "user": "Shop 1", "transaction": "visit", "type": "Shop", "name": "buy",
+        "to": None, "outcome": "failure", "reason": "sold out", "ms": 1.25,
+        "series_ms": {"queue": 1.0}, "options": "qos=1", "request": "a\nb", "request_length": 3,
+        "response": "hex 00 41 ff", "response_length": 3, "context": None,
     }  # fmt: skip
     lines = [base, {**base, "name": "look", "outcome": "success", "reason": None}]
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines) + '{"cut off": ')
     return file
 
 
-def command(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "protouser", "trace", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def command(capsys):
+    def run_command(*arguments):
+        parser = argparse.ArgumentParser()
+        add_arguments(parser)
+        code = run(parser.parse_args([str(each) for each in arguments]))
+        return code, *capsys.readouterr()
+
+    return run_command
 
 
 def test_a_file_is_shown_as_blocks(written):
-    code, output, _ = command(written)
-    assert code == 0
-    head = "Shop buy: failure, 1.250 ms (Shop 1)\n"
-    assert head + "    reason: sold out\n    series: queue 1.000 ms\n" in output
-    assert "  > a  [3 bytes]\n  > b\n" in output
-    assert output.endswith("\n2 calls\n")
+    words = [sys.executable, "-m", "protouser", "trace", str(written)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("  failure      1.250 ms  Shop buy  (Shop 1, in visit)")
+    assert lines[1:7] == [
+        "    reason:  sold out",
+        "    series:  queue 1.000 ms",
+        "    with:    qos=1",
+        "  > a  [3 bytes]",
+        "  > b",
+        f"  < 0000  {'00 41 ff':47}  .A.  [3 bytes]",
+    ]
+    assert lines[-2] == ""
+    assert re.fullmatch(r"2 calls from 1970-.* to 1970-.*: 1 failure, 1 success", lines[-1])
 
 
 @pytest.mark.parametrize(
     ("arguments", "calls"),
-    [(["--name", "b*"], 1), (["--outcome", "success"], 1), (["--user", "Shop 2"], 0)],
+    [
+        (["--name", "b*"], "1 call from"),
+        (["--outcome", "success"], "1 call from"),
+        (["--reason", "sold*"], "1 call from"),
+        (["--user", "Shop 2"], "no such calls in "),
+    ],
 )
-def test_a_part_of_a_file(written, arguments, calls):
-    assert command(written, *arguments)[1].endswith(f"\n{calls} calls\n")
+def test_a_part_of_a_file(written, command, arguments, calls):
+    assert command(written, *arguments)[1].splitlines()[-1].startswith(calls)
 
 
-def test_what_is_no_such_file_is_said_in_one_line(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"hello\n", ", line 1 is nothing that --protouser-trace has written"),
+        (b"hello", ", line 1 is nothing that --protouser-trace has written"),
+        (b"[1]\n", ", line 1 is nothing that --protouser-trace has written"),
+        (b'{"schema": 1}\n', ", line 1 is nothing that --protouser-trace has written"),
+        (b"\xff\xfe\n", ", line 1 is nothing that --protouser-trace has written"),
+        (None, ": no such file or directory"),
+    ],
+)
+def test_what_is_no_such_file_is_said_in_one_line(tmp_path, command, content, reason):
     other = tmp_path / "other"
-    other.write_text("hello\n")
-    assert command(other)[::2] == (2, f"protouser trace: {other} is no file of --protouser-trace\n")
-    missing = tmp_path / "missing"
-    assert command(missing)[::2] == (
-        2,
-        f"protouser trace: {missing}: no such file or directory\n",
+    if content is not None:
+        other.write_bytes(content)
+    assert command(other) == (2, "", f"protouser trace: {other}{reason}\n")
+
+
+def test_the_line_that_is_no_trace_is_named(written, command):
+    written.write_text(written.read_text() + "\n")
+    code, output, error = command(written)
+    assert (code, output.count("Shop ")) == (2, 4)
+    assert error == (
+        f"protouser trace: {written}, line 3 is nothing that --protouser-trace has written\n"
     )
+
+
+def test_a_file_in_which_nothing_was_written_is_no_error(tmp_path, command):
+    empty = tmp_path / "empty"
+    empty.touch()
+    assert command(empty) == (0, f"no calls in {empty}\n", "")
+    assert command(tmp_path) == (2, "", f"protouser trace: {tmp_path}: is a directory\n")
+
+
+def test_who_has_seen_enough_gets_no_traceback(written):
+    lines = written.read_text().splitlines()[:1]
+    written.write_text("".join(f"{line}\n" for line in lines * 2_000))
+    words = [sys.executable, "-m", "protouser", "trace", str(written)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        process.wait(60)
 
 
 def test_a_view_of_a_call_without_anything_is_one_line(written):
     record = json.loads(written.read_text().splitlines()[0])
-    record.update(reason=None, series_ms={}, request=None, ms=None)
-    assert view(record).count("\n") == 0
+    unsaid = ("reason", "options", "request", "response", "ms", "user", "transaction")
+    record.update(series_ms={}, **dict.fromkeys(unsaid))
+    assert view(record).endswith("failure                Shop buy")
+    assert (
+        view(record, colours=True)
+        .partition("Shop")[0]
+        .endswith("\x1b[31mfailure  \x1b[0m" + " " * 14)
+    )
+
+
+def test_text_that_looks_like_bytes_is_left_as_it_is(written):
+    record = json.loads(written.read_text().splitlines()[0])
+    assert "  < hex tables" in view({**record, "response": "hex tables"})
+    cut = view({**record, "response": "hex 41 4... (5 bytes)"}).splitlines()
+    assert cut[-2:] == [f"  < 0000  {'41':47}  A  [3 bytes]", "  < ... (5 bytes)"]
 
 
 class Quiet(ProtocolUser):
@@ -248,3 +321,39 @@ def test_without_the_option_nothing_is_traced(locust_env):
     locust_env.events.test_start.fire(environment=locust_env)
     assert user._session.trace is None
     user.work()
+
+
+def asked_of(call_with, environment):
+    """The record of the one call that a user makes."""
+    found = []
+    user = Quiet(environment)
+    user._session.trace_with(Trace(Selection(), found.append, 10))
+    call_with(user)
+    return found[-1]
+
+
+def test_the_arguments_of_a_function_are_what_was_sent(locust_env):
+    def order(_item, pw=None, count=1):
+        return count
+
+    for run_in in (None, "thread"):
+        record = asked_of(
+            lambda user, run=run_in: user.timed(order, run=run)("lamp", pw="x"), locust_env
+        )
+        assert (record["request"], record["options"]) == ("'lamp', pw=***", None)
+        locust_env._protouser_session.close()
+
+
+def test_calls_of_a_transaction_name_it_and_foreign_errors_their_kind(locust_env):
+    def fail(user):
+        with user.transaction("visit"):
+            with suppress(KeyError), user.measure("look"):
+                raise KeyError("item")
+            record.update(found[-1])
+
+    found, record = [], {}
+    user = Quiet(locust_env)
+    user._session.trace_with(Trace(Selection(), found.append, 10))
+    fail(user)
+    assert (record["transaction"], record["reason"]) == ("visit", "KeyError: 'item'")
+    assert (found[-1]["transaction"], found[-1]["name"]) == (None, "visit")

@@ -16,7 +16,7 @@ from protouser._errors import ConfigurationError
 from protouser._options import Option, option
 from protouser.trace._selection import Selection, checked
 from protouser.trace._trace import Trace
-from protouser.trace._view import view
+from protouser.trace._view import in_colours, view
 
 if TYPE_CHECKING:
     from protouser._session import Session
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["TRACE", "TRACE_FILE", "TRACE_LIMIT", "Tracing"]
 
 _FIELD: Final = "protouser-trace"
+_LEFT_OUT: Final = "protouser-trace-left-out"
 _DEFAULT_FILE: Final = "protouser-trace.jsonl"
 _DEFAULT_LIMIT: Final = 20
 _MOST_WAITING: Final = 2_000
@@ -73,6 +74,7 @@ class Tracing:
         self._file: TextIO | None = None
         self._path = ""
         self._written = 0
+        self._left_out = 0
 
     def listen(self) -> None:
         """Listen to the events that carry traces; after those that report the last calls."""
@@ -86,22 +88,22 @@ class Tracing:
     def _start(self, **_event: Any) -> None:
         environment = self._environment
         self._close()
-        self._written, self._waiting = 0, []
+        self._written, self._left_out, self._waiting = 0, 0, []
         what = option(environment, TRACE)
         alone = debug._env is environment
         if what is None and not alone:
             self._session.trace_with(None)
             return
         limit = int(option(environment, TRACE_LIMIT) or _DEFAULT_LIMIT)
-        sink, numbered = self._write, True
+        sink, first = self._write, True
         if alone:
             sink, limit = _print, sys.maxsize
         elif isinstance(environment.runner, WorkerRunner):
-            sink, numbered = self._keep, environment.runner.worker_index == 0
+            sink, first = self._keep, environment.runner.worker_index == 0
         else:
             self._path = option(environment, TRACE_FILE) or _DEFAULT_FILE
             self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115  closed at the end
-        self._session.trace_with(Trace(Selection.parse(what or "all"), sink, limit, numbered))
+        self._session.trace_with(Trace(Selection.parse(what or "all"), sink, limit, first))
 
     def _write(self, record: dict[str, Any]) -> None:
         self._write_line(json.dumps(record, ensure_ascii=False))
@@ -115,28 +117,49 @@ class Tracing:
     def _keep(self, record: dict[str, Any]) -> None:
         runner = self._environment.runner
         assert isinstance(runner, WorkerRunner)
-        if len(self._waiting) < _MOST_WAITING:
-            named = {**record, "worker": runner.client_id}
-            self._waiting.append(json.dumps(named, ensure_ascii=False))
+        if len(self._waiting) >= _MOST_WAITING:
+            self._left_out += 1
+            return
+        named = {**record, "worker": runner.client_id}
+        self._waiting.append(json.dumps(named, ensure_ascii=False))
 
     def _send(self, client_id: str, data: dict[str, Any], **_event: Any) -> None:
+        self._count_left_out()
         if self._waiting:
             data[_FIELD], self._waiting = self._waiting, []
+        if self._left_out:
+            data[_LEFT_OUT], self._left_out = self._left_out, 0
 
     def _take(self, client_id: str, data: dict[str, Any], **_event: Any) -> None:
         for line in data.get(_FIELD, ()):
             self._write_line(line)
+        self._left_out += data.get(_LEFT_OUT, 0)
+
+    def _count_left_out(self) -> None:
+        trace = self._session.trace
+        if trace is not None:
+            self._left_out += trace.left_out
+            trace.left_out = 0
 
     def _stop(self, **_event: Any) -> None:
+        self._count_left_out()
         self._session.trace_with(None)
 
     def _tell(self, exit_code: int, **_event: Any) -> None:
         if self._file is not None:
             console_logger.info(
                 f"protouser: {self._written:,} traces in {self._path}; read them with:"
-                f" protouser trace {self._path}"
+                f" protouser trace {self._path}{self._others()}"
             )
         self._close()
+
+    def _others(self) -> str:
+        if not self._left_out:
+            return ""
+        return (
+            f"\nprotouser: {self._left_out:,} more of the same names and reasons were left out;"
+            f" {TRACE_LIMIT.flag} says how many of each are kept"
+        )
 
     def _close(self) -> None:
         if self._file is not None:
@@ -145,5 +168,5 @@ class Tracing:
 
 
 def _print(record: dict[str, Any]) -> None:
-    sys.stdout.write(f"{view(record)}\n")
+    sys.stdout.write(f"{view(record, in_colours(sys.stdout))}\n")
     sys.stdout.flush()

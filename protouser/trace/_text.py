@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from protouser._secrets import masked
 
-__all__ = ["as_text"]
+__all__ = ["as_text", "shown"]
 
 #: Work on one value is bounded, however much of it is shown in the end.
 _MOST_READ: Final = 10_000
@@ -28,6 +28,11 @@ def as_text(value: Any, longest: int) -> str | None:
     return f"{text[:longest]}... ({size:,} {unit})"
 
 
+def shown(value: Any) -> str:
+    """``value`` as it stands among others: text is quoted, and secrets are still in it."""
+    return _inner(value, _DEEPEST)
+
+
 def _text(value: Any, depth: int) -> str:
     try:
         return _described(value, depth)
@@ -45,10 +50,6 @@ def _described(value: Any, depth: int) -> str:
         return "{" + ", ".join(f"{_inner(k, depth)}: {_inner(v, depth)}" for k, v in items) + "}"
     if isinstance(value, list | tuple) and depth:
         return "[" + ", ".join(_inner(item, depth) for item in value[:_MOST_ITEMS]) + "]"
-    fields = _fields(value)
-    if fields and depth:
-        inside = ", ".join(f"{name}={_inner(each, depth)}" for name, each in fields)
-        return f"{type(value).__name__}({inside})"
     return str(value)
 
 
@@ -76,15 +77,3 @@ def _of_bytes(data: bytes, cut: bool) -> str:
 
 def _is_binary(text: str) -> bool:
     return any(not (each.isprintable() or each in "\r\n\t") for each in text)
-
-
-def _fields(value: Any) -> list[tuple[str, Any]]:
-    """The public slots and properties of an object of ours that says what is sent."""
-    kind = type(value)
-    if not kind.__module__.startswith("protouser"):
-        return []
-    slots = [name for base in reversed(kind.__mro__) for name in getattr(base, "__slots__", ())]
-    properties = [name for name, each in vars(kind).items() if isinstance(each, property)]
-    names = [name for name in (*slots, *properties) if not name.startswith("_")]
-    found = [(name, getattr(value, name, None)) for name in names]
-    return [(name, each) for name, each in found if each is not None]

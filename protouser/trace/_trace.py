@@ -28,7 +28,8 @@ class Trace:
         selection: which calls.
         sink: what gets each record.
         limit: how many of one row, outcome and reason are kept; one user's steps are all kept.
-        numbered: whether users have numbers here; in a distributed run only the first worker's do.
+        first: whether it is in the process whose users are meant by the number of one: in a
+            distributed run the first worker.
 
     Attributes:
         kept: how many records were passed on.
@@ -40,28 +41,27 @@ class Trace:
         selection: Selection,
         sink: Callable[[dict[str, Any]], object],
         limit: int,
-        numbered: bool = True,
+        first: bool = True,
     ) -> None:
         self.selection = selection
         self.kept = 0
         self.left_out = 0
         self._sink = sink
         self._limit = _MOST if selection.user is not None else limit
-        self._numbered = numbered
+        self._nobody = selection.user is not None and not first
         self._numbers: WeakKeyDictionary[ProtocolUser, int] = WeakKeyDictionary()
         self._started = 0
         self._kinds: Counter[tuple[str, str, str, str]] = Counter()
 
     def welcome(self, user: ProtocolUser) -> None:
         """A user starts: it gets the next number."""
-        if self._numbered:
-            self._started += 1
-            self._numbers[user] = self._started
+        self._started += 1
+        self._numbers[user] = self._started
 
     def note(self, call: Call, outcome: str, reason: BaseException | None) -> None:
         """Record a finished call, if it is picked."""
         number = None if call.user is None else self._numbers.get(call.user)
-        if not self.selection.picks(outcome, number, call.name):
+        if self._nobody or not self.selection.picks(outcome, number, call.name):
             return
         if self.kept >= _MOST:
             self.left_out += 1
