@@ -138,7 +138,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from protouser._results import compare, comparison_table, load_results
+    from protouser._results import compare, comparison_table, load_results, only_in_one
 
     try:
         before, after = load_results(options.before), load_results(options.after)
@@ -146,9 +146,8 @@ def _compare(options: argparse.Namespace) -> int:
         sys.stderr.write(f"protouser: {error}\n")
         return 2
     differences = compare(before, after)
-    if not differences:
-        sys.stdout.write("the two runs have no row in common\n")
-    sys.stdout.writelines(f"{line}\n" for line in comparison_table(differences) if differences)
+    table = comparison_table(differences) if differences else ["no row is in both runs"]
+    sys.stdout.writelines(f"{line}\n" for line in (*table, *only_in_one(before, after)))
     return 0
 
 

@@ -136,7 +136,7 @@ def _listen_where_results_are(session: Session, environment: Environment) -> Non
     events.test_start.add_listener(lambda environment, **_: judge.start())
     events.test_stop.add_listener(lambda environment, **_: judge.conclude())
     baseline = Baseline(session, environment)
-    session.sections.add_lines(baseline.lines)
+    events.test_start.add_listener(lambda environment, **_: baseline.start())
     events.test_stop.add_listener(lambda environment, **_: baseline.conclude())
     exit_code = ExitCode(environment)
     events.test_start.add_listener(lambda environment, **_: exit_code.forget())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from protouser._results._baseline import BASELINE, Baseline
-from protouser._results._comparison import compare, comparison_table, load_results
+from protouser._results._comparison import compare, comparison_table, load_results, only_in_one
 from protouser._results._document import SCHEMA, document
 from protouser._results._files import CSV, HTML, JSON, ResultFiles, writable, write_file
 from protouser._results._hdr import HDR, hdr_log, write_hdr
@@ -24,6 +24,7 @@ __all__ = [
     "document",
     "hdr_log",
     "load_results",
+    "only_in_one",
     "writable",
     "write_file",
     "write_hdr",
