@@ -39,6 +39,11 @@ class CsvSource:
         self._known: Any = ()
         self._table: HeldRows | CsvIndex | None = None
 
+    @property
+    def version(self) -> object:
+        """What was prepared; content that is held never changes."""
+        return self._known or ()
+
     def prepare(self) -> None:
         """Read the header, and all rows where the file is small."""
         fingerprint = self.file.fingerprint()

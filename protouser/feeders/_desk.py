@@ -183,11 +183,14 @@ class Desk:
         return stock
 
     def _open(self, scope: str) -> Stock:
-        if self._closed:
+        if self._closed or self.failed is not None:
             raise StopUser  # data that are read anew now would be handed out twice
         if self.feeding is None:
             return self.feeder.local_stock(scope)
-        return self.feeding.stock(self.feeder, scope)
+        try:
+            return self.feeding.stock(self.feeder, scope)
+        except ConfigurationError as error:
+            self._refuse(error)
 
     def _fill(self, stock: Stock, user: User | None) -> str:
         """Ask the stock once; broken data end the test, and are told once."""

@@ -38,6 +38,11 @@ class JsonSource:
         self._held: HeldRows | None = None
         self._index: LineIndex | None = None
 
+    @property
+    def version(self) -> object:
+        """Rows may hold objects, which a tester may change, so that they are not kept for later."""
+        return None
+
     def prepare(self) -> None:
         """Read an array whole, and keep it; lines as those of other files (see ``DataFile``)."""
         fingerprint = self.file.fingerprint()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sized
+from pathlib import Path
 from typing import Any
 
-from protouser._errors import ConfigurationError
+from protouser._errors import ConfigurationError, FeederExhausted
+from protouser._secrets import masked
+from protouser._steering import STEERING
 from protouser.feeders._source import HeldRows, Pass, Table
 from protouser.feeders._values import Values
 
@@ -26,6 +30,11 @@ class PythonSource:
         self.count: int | None = len(rows) if isinstance(rows, Sized) else None
         self.again = callable(rows) or iter(rows) is not rows
 
+    @property
+    def version(self) -> object:
+        """A function makes other rows each time, and what can be iterated may change."""
+        return None
+
     def prepare(self) -> None:
         """Nothing is read before it is needed: it may come from a database, or never end."""
         if self.count == 0:
@@ -45,11 +54,31 @@ class PythonSource:
 
     def iterate(self) -> Iterator[Any]:
         """The rows, with their names known as soon as there is one."""
-        rows = self._rows() if callable(self._rows) else self._rows
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(self._given(), 1):
             made = self._values.of(f"{self.name}, row {number:,}", row)
             self.names = None if isinstance(made, dict) else self._values.names
             yield made
+
+    def _given(self) -> Iterator[Any]:
+        """What the tester's own code gives; where it raises, that is not the end of the rows."""
+        number = 0
+        try:
+            for row in self._rows() if callable(self._rows) else self._rows:
+                number += 1
+                yield row
+        except (ConfigurationError, FeederExhausted, *STEERING):
+            raise
+        except Exception as error:  # noqa: BLE001  the tester's own code may raise any
+            reason = masked(f"{type(error).__name__}: {error}".rstrip(": "))
+            raise ConfigurationError(
+                f"{self.name}: row {number + 1:,} could not be made: {reason}{_place_of(error)}"
+            ) from None  # its own traceback would show what is masked
+
+
+def _place_of(error: Exception) -> str:
+    """File and line where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
 class _PythonPass:

@@ -50,12 +50,17 @@ class Source(Protocol):
         names: the columns, once prepared; None where every row is a dict.
         count: how many rows there are, where that is known once prepared.
         again: True when it can be read more than once.
+        version: differs once the data that are prepared are others; None where rows of an earlier
+            reading are of no use.
     """
 
     name: str
     names: tuple[str, ...] | None
     count: int | None
     again: bool
+
+    @property
+    def version(self) -> object: ...
 
     def prepare(self) -> None:
         """Look at it, and check what can be checked before the load starts.

@@ -19,6 +19,8 @@ __all__ = ["ORDERS", "Record", "Supply", "make_supply"]
 
 ORDERS: Final = ("queue", "circular", "shuffle", "random")
 
+_KEPT: Final = 1000
+
 #: A row's number, from 1, and its values.
 Record = tuple[int, Any]
 
@@ -58,7 +60,11 @@ def make_supply(source: Source, order: str, again: bool, seed: str, by_number: b
 
 
 class _Streamed:
-    """Rows as the source gives them; what was read is verified before anybody gets it."""
+    """Rows as the source gives them; what was read is verified before anybody gets it.
+
+    A small file that is read in circles is opened once, and looked at in each: a row of it would
+    else cost what it costs to open a file.
+    """
 
     def __init__(self, source: Source, again: bool) -> None:
         self.wraps = 0
@@ -68,6 +74,8 @@ class _Streamed:
         self._ended = False
         self._pass: Pass | None = None
         self._rows: Iterator[Any] = iter(())
+        self._version: object = None
+        self._kept: list[Any] | None = None
 
     def take(self, count: int) -> list[Record]:
         if self._ended:
@@ -77,7 +85,7 @@ class _Streamed:
         values = self._read(count)
         if not values and self._again and self._given:
             self.wraps += 1
-            self._begin()
+            self._begin_again()
             values = self._read(count)
         if not values:
             self._ended = True
@@ -100,11 +108,27 @@ class _Streamed:
         self._pass = self._source.open()
         self._rows = iter(self._pass)
         self._given = 0
+        self._version = self._source.version
+        self._kept = [] if self._again and self._version is not None else None
+
+    def _begin_again(self) -> None:
+        kept = self._kept
+        if kept is None or len(kept) != self._given:
+            self._begin()
+            return
+        self._source.prepare()
+        if self._source.version != self._version:
+            self._begin()
+            return
+        self._rows = iter(kept)
+        self._given = 0
 
     def _read(self, count: int) -> list[Any]:
         assert self._pass is not None
         values = list(itertools.islice(self._rows, count))
         self._pass.verify()
+        if self._kept is not None and len(self._kept) == self._given:
+            self._kept = [*self._kept, *values] if self._given < _KEPT else None
         return values
 
 

@@ -6,6 +6,7 @@ import bz2
 import csv
 import gzip
 import io
+import itertools
 import lzma
 import os
 from decimal import Decimal
@@ -285,3 +286,18 @@ def test_every_order_gives_the_rows_that_were_written(table, line_end, quoting):
     assert sorted((row.number, *row) for row in shuffled) == [
         (number, *row) for number, row in enumerate(table, 1)
     ]
+
+
+@pytest.mark.parametrize("count", [1, 3, 150, 1500])
+def test_data_that_begin_anew_are_those_of_the_file_at_that_time(write, count):
+    path = write("n\n" + "".join(f"{n}\n" for n in range(count)))
+    feeder = CsvFeeder(path, order="circular")
+    numbers = [(row.number, int(row.n)) for row in itertools.islice(feeder, 2 * count)]
+    assert numbers == [(n + 1, n) for n in range(count)] * 2
+    new = path.with_name("new.csv")
+    new.write_text("n\nx\ny\n")
+    new.replace(path)
+    assert [row.n for row in itertools.islice(feeder, 3)] == ["x", "y", "x"]
+    path.unlink()
+    with pytest.raises(ConfigurationError, match="No such file"):
+        list(itertools.islice(feeder, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from locust import TaskSet, User, constant, task
 
 import io
+import re
 from collections import Counter
 
 import gevent
@@ -224,6 +225,88 @@ def test_feeders_go_together_with_zip_and_rows_through_transform():
         (0, "a"),
         (10, "b"),
     ]
+
+
+def broken(rows):
+    yield from rows
+    raise OSError("no connection to postgres://ann:s3cret@db/accounts")
+
+
+def test_a_source_that_raises_has_not_come_to_its_end():
+    feeder = Feeder(lambda: broken([1, 2]), name="accounts")
+    seen = []
+    with pytest.raises(ConfigurationError) as caught:
+        seen.extend(feeder)
+    text = str(caught.value)
+    assert [row.value for row in seen] == [1, 2]
+    assert text.startswith("accounts: row 3 could not be made: OSError: no connection to postgres")
+    assert "s3cret" not in text
+    assert re.search(r"\(test_users\.py, line \d+\)$", text)
+
+
+@pytest.mark.parametrize("order", ["queue", "shuffle"])
+def test_a_source_that_raises_ends_the_test_with_an_error(make_locust_env, order, caplog):
+    feeder = Feeder(lambda: broken(range(9)), order=order, name="accounts", fields=["n"])
+    User, seen = taker(feeder)
+    environment = make_locust_env(user_classes=[User])
+    runner = environment.create_local_runner()
+    runner.start(2, spawn_rate=10)
+    with gevent.Timeout(20):
+        while runner.user_count or environment.process_exit_code is None:
+            gevent.sleep(0.01)
+    assert environment.process_exit_code == 1
+    taken = sorted(n for rows in seen.values() for n in rows)
+    assert taken == ([*range(9)] if order == "queue" else [])
+    assert caplog.text.count("row 10 could not be made") == 1
+    assert "no more rows" not in caplog.text
+
+
+def test_the_end_of_an_inner_feeder_is_the_end_and_no_error():
+    numbered = numbers(count=3)
+    feeder = Feeder(lambda: (row.n * 10 for row in numbered), name="tens")
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            seen.append(next(feeder).value)
+
+    result = load(Taker, users=2, seconds=20)
+    assert not result.errors
+    assert seen == [0, 10, 20]
+
+
+def test_a_transform_that_raises_fails_its_task_and_no_other():
+    def transform(row):
+        if row.n % 10 == 3:
+            raise ValueError(f"no {row.n}")
+        return row.n
+
+    feeder = numbers(count=30, transform=transform)
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            seen.append(next(feeder))
+
+    result = load(Taker, users=2, seconds=20)
+    assert [str(error) for error in result.errors] == ["no 3", "no 13", "no 23"]
+    assert seen == [n for n in range(30) if n % 10 != 3]
+
+
+def test_a_transform_is_called_when_its_row_is_taken_or_looked_at():
+    called = []
+    feeder = numbers(count=9, transform=lambda row: called.append(row.n) or row.n)
+    assert [next(feeder), next(feeder)] == [0, 1]
+    assert called == [0, 1]
+    assert feeder.peek() == 2
+    assert feeder.take(2) == [2, 3]
+    assert called == [0, 1, 2, 2, 3]
 
 
 def test_zipped_feeders_serve_users():
