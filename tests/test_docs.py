@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import socket
 import sqlite3
 import subprocess
-from itertools import count
+from itertools import count, islice
 from types import SimpleNamespace
 
 import gevent
 import pytest
+
+from protouser import CsvFeeder
 
 from .conftest import free_port
 from .doc_blocks import Setting, blocks_of, run
@@ -37,6 +40,20 @@ def accounts(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def data(accounts, tmp_path):
+    """The accounts, words in circles, and three orders, whose end stops nobody."""
+    (tmp_path / "searches.csv").write_text("term\nbook\npen\n")
+    (tmp_path / "orders.csv").write_text("item,amount\nbook,1\npen,2\nink,3\n")
+
+    def check(names, results):
+        taken = {name: row.successes for (_, name), row in results.items()}
+        assert taken["order"] <= 3
+        assert taken["search"] > 2
+
+    return Setting({"accounts": CsvFeeder("accounts.csv")}, users=2, seconds=2, check=check)
+
+
+@pytest.fixture
 def sources(redis):
     """What feeders are made of in one line: each gives the rows that it should."""
     database = sqlite3.connect(":memory:")
@@ -55,10 +72,14 @@ def sources(redis):
         assert [row.value for row in names["tickets"]] == ["a", "b"]
         assert [row.id for row in names["events"]] == [1, 2]
         assert len({row.name for row in names["profiles"]}) == 1000
+        assert [row.password for row in names["logins"]] == ["secret1", "secret2"]
+        assert [row.user for row in islice(names["users"], 2)] == ["user1", "user2"]
+        assert names["users"].name == "numbered"
 
     yield Setting(
         {
             "database": database,
+            "itertools": itertools,
             "redis": SimpleNamespace(lpop=lambda key: redis("LPOP", key)),
             "pyarrow": SimpleNamespace(parquet=parquet),
             "faker": SimpleNamespace(simple_profile=lambda: {"name": f"n{next(ids)}"}),

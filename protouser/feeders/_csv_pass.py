@@ -19,6 +19,9 @@ from protouser.feeders._progress import SLICE, Progress
 __all__ = ["LONGEST_FIELD", "CsvPass"]
 
 _AT_ONCE: Final = 100
+_OTHERWISE: Final = (
+    "if it is whole, give delimiter=, quotechar= or escapechar= as the file has them"
+)
 
 #: Characters of the longest field that is taken for one; beyond, somebody forgot a quote.
 LONGEST_FIELD: Final = 10_000_000
@@ -199,7 +202,7 @@ class CsvPass:
         elif "field limit" in reason:
             reason = f"a field is longer than {LONGEST_FIELD:,} characters; is a quote left open?"
         elif "expected after" in reason:
-            reason = f"a quoted field goes on behind its closing quote ({reason})"
+            reason = f"a quoted field goes on behind its closing quote ({reason}); {_OTHERWISE}"
         self.refuse(reason, self.line)
 
 

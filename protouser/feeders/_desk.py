@@ -217,19 +217,21 @@ class Desk:
         """Have at least one row ready; False at the end of the data, unless that is waited for."""
         began = now()
         state = self._fill(stock, user)
-        if state == READY and now() - began < _AT_ONCE:
-            return True
         while state != READY:
             if state == END and not for_ever:
                 return False
             self._wait(stock, user)
             state = READY if stock.ready else self._fill(stock, user)
+        took = now() - began
+        if took >= _AT_ONCE:
+            self._waited(took)
+        return True
+
+    def _waited(self, took: float) -> None:
         self._tally.waited += 1
         if self.feeding is not None:
-            self.feeding.session.figures.record(
-                "feeder", self.feeder.name, "wait", "success", round((now() - began) * 1e9)
-            )
-        return True
+            figures, name = self.feeding.session.figures, self.feeder.name
+            figures.record("feeder", name, "wait", "success", round(took * 1e9))
 
     def _wait(self, stock: Stock, user: User | None) -> None:
         """Wait in the state in which Locust stops a user at once, not at the end of its task."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from locust import User
 from locust.env import Environment
 
+import difflib
+import inspect
 import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,6 +38,7 @@ AtEnd = Literal["stop_user", "stop_test", "recycle", "raise", "wait"]
 Share = Literal["test", "worker", "class", "user"]
 OnWorkerLoss = Literal["drop", "requeue"]
 
+_NO_OPTIONS = {"self", "handing_out", "unknown", "source", "rows", "file"}
 _AT_END = ("stop_user", "stop_test", "recycle", "raise", "wait")
 _SHARES = ("test", "worker", "class", "user")
 _ON_LOSS = ("drop", "requeue")
@@ -107,7 +110,9 @@ class Feeder:
         on_worker_loss: OnWorkerLoss = "drop",
         lease: float = 10.0,
         transform: Callable[[Row], Any] | None = None,
+        **unknown: Any,
     ) -> None:
+        _refuse_unknown(type(self), name, unknown)
         self.source = source
         self.name = name
         self.maker = RowMaker(source.name, types)
@@ -241,6 +246,16 @@ class Feeder:
             self._alone = os.getpid(), desk  # a fork must not share an open file
             finalize(self, _close, desk.stocks).atexit = False
         return self._alone[1]
+
+
+def _refuse_unknown(kind: type[Feeder], name: str, unknown: Mapping[str, Any]) -> None:
+    """A misspelt option is told as one, with that which may have been meant."""
+    for option in unknown:
+        own = inspect.signature(kind).parameters
+        known = {*own, *inspect.signature(Feeder._declare).parameters} - _NO_OPTIONS
+        near = difflib.get_close_matches(option, known, 1)
+        hint = f"is it {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+        raise ConfigurationError(f"feeder {name}: there is no option {option!r}; {hint}")
 
 
 def _close(stocks: dict[Any, Stock]) -> None:

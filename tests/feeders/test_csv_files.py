@@ -157,6 +157,9 @@ def test_the_value_that_is_no_number_is_not_in_the_message(write):
     ("options", "error"),
     [
         ({"delimiter": ";;"}, "one character"),
+        ({"delimeter": ";"}, "there is no option 'delimeter'; is it 'delimiter'"),
+        ({"at_and": "wait"}, "there is no option 'at_and'; is it 'at_end'"),
+        ({"zzz": 1}, "there is no option 'zzz'; there are at_end, comment, delimiter, encoding"),
         ({"encoding": "utf-9"}, "encoding 'utf-9' is not known"),
         ({"short": "x"}, "short='x'"),
         ({"order": "sorted"}, "order is one of 'queue', 'circular', 'shuffle', 'random'"),

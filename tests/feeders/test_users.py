@@ -63,6 +63,27 @@ def test_users_that_shuffle_for_themselves_do_it_differently():
     assert one != two
 
 
+def test_a_user_may_have_a_file_of_its_own(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"{number}.csv").write_text(f"n\n{number}0\n{number}1\n")
+    files = iter(sorted(tmp_path.iterdir()))
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        def on_start(self):
+            self.rows = CsvFeeder(next(files), share="user")
+
+        @task
+        def take(self):
+            seen.append(next(self.rows).n)
+
+    result = load(Taker, users=2, seconds=20)
+    assert not result.errors
+    assert sorted(seen) == ["10", "11", "20", "21"]
+
+
 def test_every_class_has_all_rows():
     feeder = numbers(share="class")
     (One, first), (Two, second) = taker(feeder), taker(feeder)
@@ -101,6 +122,7 @@ def test_a_sticky_row_goes_to_the_next_user_when_its_own_stops():
         @task
         def live(self):
             lives.append((id(self), next(feeder).n))
+            gevent.sleep(0.01)
             self.stop()
 
     result = load(Short, users=3, seconds=20)
