@@ -11,7 +11,7 @@ from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from gevent.lock import RLock
@@ -19,7 +19,7 @@ from gevent.lock import RLock
 from protouser._call import now
 from protouser._errors import ConfigurationError, FeederExhausted
 from protouser.feeders._row import Row
-from protouser.feeders._stock import END, READY, LocalStock, Stock
+from protouser.feeders._stock import AT_ONCE, END, READY, LocalStock, Stock
 from protouser.feeders._tally import Tally
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from protouser.feeders._feeding import Feeding
 
 __all__ = ["Desk"]
-
-#: A row that took less, in seconds, was there; one from a slow source was waited for.
-_AT_ONCE: Final = 0.001
 
 _LOOK_AGAIN = 0.5
 
@@ -223,7 +220,7 @@ class Desk:
             self._wait(stock, user)
             state = READY if stock.ready else self._fill(stock, user)
         took = now() - began
-        if took >= _AT_ONCE:
+        if took >= AT_ONCE and stock.slow:
             self._waited(took)
         return True
 

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, finalize
 
 from protouser._call import get_thread_ident
 from protouser._errors import ConfigurationError
+from protouser.feeders._apart_stock import ApartStock
 from protouser.feeders._csv_format import CsvFormat
 from protouser.feeders._csv_source import CsvSource
 from protouser.feeders._current_user import current_user, runs_now
@@ -212,14 +213,15 @@ class Feeder:
         if ordered and not isinstance(self.source, PythonSource):
             self.source.table().close()
 
-    def local_stock(self, scope: str) -> LocalStock:
-        """Rows for one group of users, read in this process."""
+    def local_stock(self, scope: str, apart: bool = False) -> LocalStock:
+        """Rows for one group of users, read in this process; ``apart`` where users may be ended."""
         self.source.prepare()
         seed = f"{self.seed}|{self.share}|{scope}"
         supply = make_supply(self.source, self.order, self.endless, seed, self._by_number)
-        # what comes from Python may be dear, or gone when nobody uses it
-        ahead = not isinstance(self.source, PythonSource)
-        return LocalStock(self.source, supply, self.maker, ahead)
+        # what Python makes may be dear, or gone when nobody uses it
+        made = isinstance(self.source, PythonSource) and self.source.lazy(self.order)
+        kind = ApartStock if made and apart else LocalStock
+        return kind(self.source, supply, self.maker, not made)
 
     def _desk(self, user: User | None) -> Desk:
         if user is None:

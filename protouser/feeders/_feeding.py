@@ -110,7 +110,7 @@ class Feeding:
     def stock(self, feeder: Feeder, scope: str) -> Stock:
         """Rows for one group of users."""
         if feeder.share != "test" or self._borrower is None:
-            return feeder.local_stock(scope)
+            return feeder.local_stock(scope, apart=True)
         return self._borrower.stock(feeder)
 
     def note(self, user: User) -> None:

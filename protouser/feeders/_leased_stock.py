@@ -24,6 +24,7 @@ _TRIES: Final = 15
 class LeasedStock:
     """The stock of a feeder whose rows are the whole test's; ``send`` takes a question."""
 
+    slow = True
     wraps = 0  # the master reads the data, and counts them
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class PythonSource:
         """Nothing is read before it is needed: it may come from a database, or never end."""
         if self.count == 0:
             raise ConfigurationError(f"{self.name}: there are no rows")
+
+    def lazy(self, order: str) -> bool:
+        """True where a row is made when it is asked for, and not there before."""
+        return order in ("queue", "circular") and not isinstance(self._rows, (list, tuple, range))
 
     def open(self) -> Pass:
         """Begin to iterate; an iterator goes on where it is."""
@@ -97,4 +102,5 @@ class _PythonPass:
         """Let go of the iterator."""
         close = getattr(self._rows, "close", None)
         if close is not None:
-            close()
+            with suppress(ValueError):  # it is just making a row, which is nobody's any more
+                close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from gevent.event import Event
@@ -12,11 +11,14 @@ from gevent.lock import RLock
 from protouser.feeders._row import Row, RowMaker
 from protouser.feeders._supply import Supply
 
-__all__ = ["END", "READY", "WAIT", "LocalStock", "Stock"]
+__all__ = ["AT_ONCE", "END", "READY", "WAIT", "LocalStock", "Stock"]
 
 READY: Final = "ready"
 WAIT: Final = "wait"
 END: Final = "end"
+
+#: A row that took less, in seconds, was there; one from a slow source was waited for.
+AT_ONCE: Final = 0.001
 
 _READ_AHEAD: Final = 100
 
@@ -26,9 +28,11 @@ class Stock(Protocol):
 
     Attributes:
         changed: set when rows have come, or it is known that none will.
+        slow: False where the last rows took no time, and only their turn was waited for.
     """
 
     changed: Event
+    slow: bool
 
     @property
     def ready(self) -> deque[Any]:
@@ -65,6 +69,8 @@ class LocalStock:
         pop: takes a row, and may be kept by who takes many; nothing has to be noted for a row.
     """
 
+    slow = True
+
     def __init__(self, source: Any, supply: Supply, maker: RowMaker, ahead: bool) -> None:
         self.ready: deque[Row] = deque()
         self.pop = self.ready.popleft
@@ -96,9 +102,7 @@ class LocalStock:
             if self.ready:
                 return READY
             self.changed.clear()
-            records = self.supply.take(self._ahead)
-            self._add(self._maker.many(self._source.names, records))
-            return READY if self.ready else END
+            return self._read()
 
     def give_back(self, popped: list[Row]) -> None:
         """Rows given back are the next ones."""
@@ -106,9 +110,12 @@ class LocalStock:
         self.ready.extendleft(reversed(popped))
         self.changed.set()
 
-    def _add(self, rows: Sequence[Row]) -> None:
+    def _read(self) -> str:
+        records = self.supply.take(self._ahead)
+        rows = self._maker.many(self._source.names, records)
         self._put += len(rows)
         self.ready.extend(rows)
+        return READY if self.ready else END
 
     def close(self) -> None:
         """Close the file; nobody gets a row any more."""

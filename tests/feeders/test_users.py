@@ -283,6 +283,75 @@ def test_a_source_that_raises_ends_the_test_with_an_error(make_locust_env, order
     assert "no more rows" not in caplog.text
 
 
+def test_the_end_of_a_user_who_waits_for_a_row_is_not_the_end_of_the_data():
+    def slow():
+        for n in range(20):
+            gevent.sleep(0.02)
+            yield n
+
+    feeder = Feeder(slow)
+    seen, ended = [], []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            if not ended:
+                ended.append(self)
+                gevent.spawn_later(0.01, self.stop, force=True)
+            seen.append((self, next(feeder).value))
+
+    result = load(Taker, users=2, seconds=20)
+    assert not result.errors
+    assert [n for _, n in seen] == [*range(20)]
+    assert all(user is not ended[0] for user, _ in seen)
+
+
+def test_a_test_ends_while_a_row_is_being_made():
+    closed = []
+
+    def hanging():
+        try:
+            yield 1
+            gevent.sleep(60)
+        finally:
+            closed.append(True)
+
+    feeder = Feeder(hanging)
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            seen.append(next(feeder).value)
+
+    result = load(Taker, users=3, seconds=0.3)
+    assert not result.errors
+    assert seen == [1]
+    assert closed == [True]
+
+
+def test_rows_that_cost_nothing_are_not_waited_for():
+    feeder = Feeder(lambda: iter(range(200)), name="quick")
+    seen = []
+
+    class Taker(ProtocolUser):
+        wait_time = constant(0)
+
+        @task
+        def take(self):
+            seen.append(next(feeder).value)
+            sum(range(100_000))  # every other user waits for its turn meanwhile
+
+    result = load(Taker, users=4, seconds=20)
+    assert seen == [*range(200)]
+    waits = result.figures.timed.get(("feeder", "quick", "wait", "success"))
+    assert waits is None or waits.count < 20
+
+
 def test_the_end_of_an_inner_feeder_is_the_end_and_no_error():
     numbered = numbers(count=3)
     feeder = Feeder(lambda: (row.n * 10 for row in numbered), name="tens")
@@ -464,7 +533,7 @@ def test_a_value_that_cannot_be_converted_ends_the_test_as_broken_rows_do(order,
     runner = environment.create_local_runner()
     runner.start(2, spawn_rate=10)
     with gevent.Timeout(20):
-        while runner.user_count or not seen:
+        while runner.user_count or environment.process_exit_code is None:
             gevent.sleep(0.01)
     assert len(seen) == len(set(seen)) <= 200
     assert environment.process_exit_code == 1
