@@ -82,7 +82,7 @@ def sources(redis):
             "itertools": itertools,
             "redis": SimpleNamespace(lpop=lambda key: redis("LPOP", key)),
             "pyarrow": SimpleNamespace(parquet=parquet),
-            "faker": SimpleNamespace(simple_profile=lambda: {"name": f"n{next(ids)}"}),
+            "faker": SimpleNamespace(name=lambda: f"n{next(ids)}", email=lambda: "a@b"),
         },
         check=check,
     )
