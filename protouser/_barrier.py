@@ -12,7 +12,7 @@ from locust.env import Environment
 from locust.runners import STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -34,6 +34,9 @@ _ATTENDANCE: Final = "protouser-attendance"
 _CLOSED: Final = "protouser-gate-closed"
 _OPEN: Final = "protouser-gate-open"
 _PAUSE: Final = 0.1
+#: Looks that may pass before users are counted by class again though their number is the same: one
+#: may have ended while one of another class began.
+_LOOKS_PER_COUNT: Final = 10
 _ALONE: Final = "local"
 
 
@@ -67,6 +70,23 @@ class _Door:
         self.total = Attendance()
 
 
+class _Alive:
+    """How many users there are of each class; Locust counts them one by one."""
+
+    def __init__(self) -> None:
+        self._counted: Mapping[str, int] = {}
+        self._of = -1
+        self._looks = 0
+
+    def by_class(self, runner: Any) -> Mapping[str, int]:
+        """Counted anew where their number has changed, and now and then."""
+        number = len(runner.user_greenlets)
+        self._looks += 1
+        if number != self._of or self._looks >= _LOOKS_PER_COUNT:
+            self._counted, self._of, self._looks = runner.user_classes_count, number, 0
+        return self._counted
+
+
 class Barrier:
     """The gates of one environment, in one process; closed anew for each test."""
 
@@ -76,6 +96,7 @@ class Barrier:
         self._doors: dict[Key, _Door] = {}
         self._gates: dict[Key, Gate] = {}
         self._watch: gevent.Greenlet[..., Any] | None = None
+        self._alive = _Alive()
 
     def register(self) -> None:
         """Take part in the messages of master and workers; forget the last test's gates."""
@@ -137,13 +158,14 @@ class Barrier:
                 self._decide(runner, key, gate)
             return bool(closed)
         doors = [(key, door) for key, door in self._doors.items() if not door.opened.is_set()]
+        alive = self._alive.by_class(runner) if doors else {}
         for key, door in doors:
-            self._tell(runner, key, door)
+            self._tell(runner, key, door, alive)
         return bool(doors)
 
-    def _tell(self, runner: Any, key: Key, door: _Door) -> None:
+    def _tell(self, runner: Any, key: Key, door: _Door, alive: Mapping[str, int]) -> None:
         """A worker, or a local runner, says how its users stand."""
-        attendance = _attendance(runner, key, door)
+        attendance = _attendance(runner, key, door, alive)
         if attendance == door.told:
             return
         door.told = attendance
@@ -190,8 +212,7 @@ class Barrier:
         self._doors.setdefault(tuple(key), _Door()).opened.set()
 
 
-def _attendance(runner: Any, key: Key, door: _Door) -> Attendance:
-    alive = runner.user_classes_count
+def _attendance(runner: Any, key: Key, door: _Door, alive: Mapping[str, int]) -> Attendance:
     settled = runner.state == STATE_RUNNING
     if not isinstance(runner, LocalRunner):
         spawning = runner.spawning_greenlet

@@ -5,6 +5,7 @@ from locust import constant, events, task
 import json
 import os
 import time
+from pathlib import Path
 
 import gevent
 
@@ -19,9 +20,11 @@ class Waiting(ProtocolUser):
 
     def on_start(self):
         gevent.sleep(float(os.environ.get("DELAY", "0")))
+        gevent.sleep(float(os.environ.get("DELAY_OF_SECOND", "0")) * (len(CAME) % 2))
         CAME.append(time.monotonic())
         self.wait_for_all("ready", timeout=30)
         WENT.append(time.monotonic())
+        _write()
 
     @task
     def work(self):
@@ -32,5 +35,7 @@ class Waiting(ProtocolUser):
 @events.quit.add_listener
 def _write(**_):
     if "TIMES" in os.environ:
-        with open(os.environ["TIMES"], "w") as file:
-            json.dump([CAME, WENT], file)
+        file = Path(os.environ["TIMES"].replace("PID", str(os.getpid())))
+        new = file.with_suffix(".new")  # who reads it finds it whole
+        new.write_text(json.dumps([CAME, WENT]))
+        new.rename(file)

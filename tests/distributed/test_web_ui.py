@@ -1,31 +1,11 @@
 """A test that is started and stopped from the web UI, twice in one process."""
 
-import json
 import re
-import urllib.error
-import urllib.parse
 import urllib.request
 
 import pytest
 
-
-def post(url, **form):
-    data = urllib.parse.urlencode(form).encode()
-    with urllib.request.urlopen(url, data, timeout=30) as answer:
-        return json.loads(answer.read())
-
-
-def press(url):
-    try:
-        urllib.request.urlopen(url, b"", timeout=30).close()
-    except urllib.error.HTTPError as refused:
-        refused.close()
-        urllib.request.urlopen(url, timeout=30).close()  # as Locust had it before 2.47
-
-
-def get(url):
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return json.loads(answer.read())
+from .web import get, post, press
 
 
 def stats(url):
