@@ -49,6 +49,9 @@ class Setting:
     Attributes:
         names: what it uses and does not import.
         host: where its users find their server, instead of what the block says.
+        hosts: the same for single classes, by name.
+        attributes: what else of the user classes is only an example, and what it is here.
+        task: what users do whose class has no task.
         users: how many of them run, of all classes together.
         seconds: how long, unless they stop sooner.
         check: is called with the names after the block and what its users measured.
@@ -56,6 +59,9 @@ class Setting:
 
     names: dict[str, Any] = field(default_factory=dict)
     host: str | None = None
+    hosts: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    task: Callable[[Any], object] | None = None
     users: int = 1
     seconds: float = 0.5
     check: Callable[[dict[str, Any], Results | None], None] = lambda names, results: None
@@ -82,30 +88,34 @@ def run(block: Block, *settings: Setting) -> None:
     Raises:
         AssertionError: a user class measured nothing, failed, or raised.
     """
-    names = _names()
+    names = _names(block)
     for setting in settings:
         names |= setting.names
     text = "\n" * (block.line - 1) + block.text  # a traceback shows the line of the page
     exec(compile(text, block.page, "exec"), names)
-    results = _load(names, settings)
+    results = _load(block, names, settings)
     for setting in settings:
         setting.check(names, results)
 
 
-def _names() -> dict[str, Any]:
+def _names(block: Block) -> dict[str, Any]:
     given = {name: getattr(protouser, name) for name in protouser.__all__}
     of_locust = {name: each for name, each in vars(locust).items() if not name.startswith("_")}
-    return {**of_locust, **given, "__name__": "block"}
+    return {**of_locust, **given, "__name__": str(block)}
 
 
-def _load(names: dict[str, Any], settings: tuple[Setting, ...]) -> Results | None:
-    kinds = [each for each in names.values() if getattr(each, "__module__", "") == "block"]
+def _load(block: Block, names: dict[str, Any], settings: tuple[Setting, ...]) -> Results | None:
+    kinds = [each for each in names.values() if getattr(each, "__module__", "") == str(block)]
     users = [each for each in kinds if isinstance(each, type) and issubclass(each, locust.User)]
     if not users:
         return None
     for setting in settings:
         for user in users:
-            user.host = setting.host or user.host
+            user.host = setting.hosts.get(user.__name__, setting.host or user.host)
+            for name in setting.attributes.keys() & vars(user).keys():
+                setattr(user, name, setting.attributes[name])
+            if setting.task is not None and not user.tasks:
+                user.tasks = [setting.task]
     count = max([len(users), *(setting.users for setting in settings)])
     seconds = max([0.5, *(setting.seconds for setting in settings)])
     results = load(*users, users=count, seconds=seconds)
