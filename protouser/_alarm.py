@@ -23,9 +23,10 @@ class Alarm:
         at: the ``now()`` value at which it will; ``NEVER`` where it is not set.
     """
 
-    at = NEVER
+    __slots__ = ("_hub", "_timer", "at")
 
     def __init__(self, hub: Hub) -> None:
+        self.at = NEVER
         self._hub = hub
         self._timer: Any = None
 

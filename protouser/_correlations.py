@@ -24,6 +24,8 @@ class Correlations(Generic[Message]):
         known: those that there are.
     """
 
+    __slots__ = ("known",)
+
     def __init__(self) -> None:
         self.known: dict[object, Correlation[Message]] = {}
 

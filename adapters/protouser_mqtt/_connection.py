@@ -21,7 +21,6 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from protouser import (
     CallTimeout,
-    ConnectFailed,
     ConnectionLost,
     MalformedMessage,
     ProtouserError,
@@ -30,7 +29,9 @@ from protouser import (
 )
 from protouser.net import Deadline, HubSocket, Proxy, TlsOptions, open_socket
 from protouser_mqtt._acknowledgements import Acknowledgements
-from protouser_mqtt._errors import explain_answer, explain_refusal, explain_silence, in_words
+from protouser_mqtt._errors import in_words
+from protouser_mqtt._handshake import Handshake
+from protouser_mqtt._keepalive import Keepalive
 from protouser_mqtt._message import Message, Outgoing
 from protouser_mqtt._packets import (
     ACKNOWLEDGEMENTS,
@@ -42,17 +43,11 @@ from protouser_mqtt._packets import (
 )
 from protouser_mqtt._paho import Codec, Stream
 from protouser_mqtt._replies import Overdue, Replies, Reply, Unsent
-from protouser_mqtt._schedule import Entry, Schedule
 from protouser_mqtt._settings import MOST_IN_FLIGHT, Settings
 
 __all__ = ["Connection"]
 
 _GOODBYE_MAY_TAKE: Final = 0.2
-#: Looks at a connection per keepalive: a broker waits one and a half keepalives for a word.
-_LOOKS: Final = 4
-#: So many of the first bytes tell a CONNACK from something else.
-_TELLING: Final = 8
-_CONNACK: Final = 0x20
 _LAST_MID: Final = 65_535
 
 
@@ -96,12 +91,11 @@ class Connection:
         self._codec = Codec(settings, self._stream, self._acks.next_mid)
         self._listen()
         self._timeout: float | None = None
-        self._connack = self._replies.new()
+        self._handshake = Handshake(url, settings, self._replies)
         self._at = 0.0
         self._opened = self._reading = False
-        self._first = b""
         self._fate: ProtouserError | None = None
-        self._keepalive: Entry | None = None
+        self._keepalive = Keepalive(self._look)
         self._greatest_packet = GREATEST_PACKET
 
     def open(
@@ -134,6 +128,11 @@ class Connection:
         except BaseException:
             self._socket.close()
             raise
+
+    @property
+    def opened_at(self) -> float:
+        """The ``now()`` at which the broker took it."""
+        return self._handshake.connack.at
 
     def enter(self, deadline: float | None) -> float:
         """Take a place in flight, and return the seconds for which it was waited.
@@ -219,7 +218,7 @@ class Connection:
     def on_data(self, data: bytes, at: float) -> None:
         self._at = at
         if not self._opened:
-            self._look_at_first(data)
+            self._handshake.look_at(data)
         try:
             self._decode(data)
         finally:
@@ -244,36 +243,19 @@ class Connection:
             self._on_lost(self, reason)
 
     def _shake_hands(self, deadline: Deadline, mark: Callable[..., object]) -> float:
-        reply, settings = self._connack, self._settings
-        left = deadline.left()
+        handshake, left = self._handshake, deadline.left()
         until = None if left is None else now() + left
         try:
-            self._begin()
+            handshake.begin(self._codec)
             self._flush(until)
-            self._replies.wait(reply, until)
-        except Overdue:
-            raise explain_silence(self.url, deadline.seconds) from None
+            self._replies.wait(handshake.connack, until)
+        except Overdue as error:
+            raise handshake.explain(error, deadline.seconds) from None
         except (ConnectionLost, MalformedMessage) as error:
-            raise self._explain_end(error) from error
-        reason, properties = reply.value
-        if reason.is_failure:
-            raise explain_refusal(self.url, settings, in_words(reason))
-        self._accept(properties)
-        mark("connack", reply.at)
-        return reply.at
-
-    def _begin(self) -> None:
-        """Queue CONNECT."""
-        settings, url = self._settings, self.url
-        more: dict[str, Any] = {}
-        if settings.version == 5:
-            more = {"clean_start": settings.clean, "properties": settings.properties}
-        self._codec.connect(url.host, url.port or 1, settings.keepalive, **more)
-
-    def _explain_end(self, error: ProtouserError) -> ConnectFailed:
-        """Why there was no CONNACK, as far as the end of the connection tells."""
-        explained = explain_answer(self.url, self._settings, self._first)
-        return explained or ConnectFailed(f"no connection: {error}")
+            raise handshake.explain(error, deadline.seconds) from error
+        self._accept(handshake.accepted())
+        mark("connack", handshake.connack.at)
+        return handshake.connack.at
 
     def _accept(self, properties: Properties) -> None:
         """The broker took us; what it said about itself holds for the whole connection."""
@@ -282,24 +264,19 @@ class Connection:
         self._acks.window.limit = min(self._settings.max_in_flight, most)
         self._greatest_packet = getattr(properties, "MaximumPacketSize", GREATEST_PACKET)
         keepalive = getattr(properties, "ServerKeepAlive", self._settings.keepalive)
-        if keepalive and not self.over:
-            self._look_later(keepalive)
+        if not self.over:
+            self._keepalive.start(keepalive)
 
-    def _look_later(self, keepalive: int) -> None:
-        when = now() + keepalive / _LOOKS
-        self._keepalive = Schedule.of_hub().call_at(when, partial(self._look, keepalive))
-
-    def _look(self, keepalive: int) -> None:
+    def _look(self) -> bool:
         """Ping where it is time to; end the connection of a broker that did not answer the last."""
         self._codec.loop_misc()
         if self._fate is not None:
-            lost = ConnectionLost(f"{self.url} did not answer a ping within {keepalive} s")
-            self._socket.close(lost)
-            return
+            text = f"{self.url} did not answer a ping within {self._keepalive.seconds} s"
+            self._socket.close(ConnectionLost(text))
+            return False
         with suppress(ProtouserError, Unsent):  # it has ended, and who waits is told so
             self._write()
-        if not self.over:
-            self._look_later(keepalive)
+        return not self.over
 
     def _ask(
         self, request: Callable[[], tuple[Any, int | None]], deadline: float | None
@@ -333,12 +310,6 @@ class Connection:
     def _send(self, data: bytes | bytearray) -> None:
         self._socket.send(data, self._timeout)  # type: ignore[arg-type]
 
-    def _look_at_first(self, data: bytes) -> None:
-        """The first bytes tell what was reached, if it was no broker."""
-        self._first = (self._first + data)[:_TELLING]
-        if self._first[0] != _CONNACK:  # a length would be nonsense, and waited for
-            raise MalformedMessage(f"{self.url} sent what is no CONNACK")
-
     def _decode(self, data: bytes) -> None:
         for packet in self._framer.feed(data):
             kind = packet[0] & 0xF0
@@ -369,9 +340,7 @@ class Connection:
         if self.over:
             return
         self.over, self.ended_by = True, error
-        if self._keepalive is not None:
-            Schedule.of_hub().cancel(self._keepalive)
-            self._keepalive = None
+        self._keepalive.stop()
         self._socket.close()
         self._replies.end(error)
 
@@ -386,8 +355,9 @@ class Connection:
     def _on_connack(
         self, _codec: Any, _data: Any, _flags: Any, reason: ReasonCode, properties: Any
     ) -> None:
-        self._connack.set((reason, properties), self._at)
-        self._after.append(self._connack.wake)
+        connack = self._handshake.connack
+        connack.set((reason, properties), self._at)
+        self._after.append(connack.wake)
 
     def _on_answer(
         self, _codec: Any, _data: Any, mid: int, reasons: list[ReasonCode], _more: Any

@@ -26,9 +26,9 @@ from protouser import (
     ProtocolClient,
     ProtouserError,
     Url,
-    now,
 )
 from protouser.net import Deadline, Proxy, TlsOptions
+from protouser_mqtt._backoff import Backoff
 from protouser_mqtt._connection import Connection
 from protouser_mqtt._message import Message
 from protouser_mqtt._settings import Settings, seconds
@@ -39,7 +39,6 @@ __all__ = ["ReconnectingClient", "Subscription"]
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _BACKOFF: Final = 1.0
-_LONGEST_BACKOFF: Final = 30.0
 #: Messages that may wait for ``receive``; more are dropped, and counted.
 _MOST_UNREAD: Final = 10_000
 
@@ -90,21 +89,17 @@ class ReconnectingClient(ProtocolClient):
         super().__init__(url, **options)
         owner = "protouser" if self.user is None else type(self.user).__name__
         self.settings = Settings.of(self.url, self.options, owner)
-        self._first_pause = seconds(
-            "connect_backoff", self.options.get("connect_backoff", _BACKOFF)
-        )
+        first_pause = seconds("connect_backoff", self.options.get("connect_backoff", _BACKOFF))
+        self._backoff = Backoff(first_pause)
         self._connect_timeout = self.options.get("connect_timeout", self.timeout)
         if self._connect_timeout is not None:
             seconds("connect_timeout", self._connect_timeout)
         self.inbox: Inbox[Message] = Inbox(_MOST_UNREAD)
         self._tls = TlsOptions.of(self.options) if self.url.scheme == "mqtts" else None
         self._connection: Connection | None = None
-        self._judged: Connection | None = None
         self._opening = BoundedSemaphore()
-        self._wanted = self._claimed = self._vain = False
+        self._wanted = self._claimed = False
         self._opener: greenlet | None = None
-        self._failed = 0
-        self._again_at = self._since = 0.0
         self._returning: gevent.Greenlet[..., Any] | None = None
         self._handlers = MessageHandlers(self, _selects, _length_of)
         if self._handlers:
@@ -127,15 +122,15 @@ class ReconnectingClient(ProtocolClient):
 
     def open(self) -> Self:
         """Connect, as a row "connect", and subscribe to what is subscribed to, each as a row."""
-        failed = self._failed
+        failed = self._backoff.failed
         try:
             super().open()
             for pattern, subscription in list(self.subscriptions.items()):
                 self.subscribe_on_connection(pattern, subscription)
         except BaseException as error:
             # a deadline of the caller's must not leave a connection that lacks subscriptions
-            if isinstance(error, ProtouserError) and self._failed == failed:
-                self._back_off()
+            if isinstance(error, ProtouserError) and self._backoff.failed == failed:
+                self._backoff.fail()
             self.close()
             raise
         return self
@@ -152,14 +147,14 @@ class ReconnectingClient(ProtocolClient):
         if not self._wanted:
             raise ConnectionLost(f"the connection to {self.url} was closed here")
         self.inbox.reopen()
-        self._connection, self._since = connection, at
+        self._connection = connection
         if connection.ended_by is not None:  # in the moment between
             self._lost(connection, connection.ended_by)
 
     def close(self) -> None:
         if getcurrent() is not self._opener:
             self._wanted = False
-            self._failed = 0
+            self._backoff.forget()
         super().close()
 
     def shut(self) -> None:
@@ -237,8 +232,9 @@ class ReconnectingClient(ProtocolClient):
 
     def _pause(self, deadline: Deadline) -> bool:
         """Wait until the next attempt may be made; False when that is beyond the deadline."""
-        self._look_back()
-        pause, left = self._again_at - now(), deadline.left()
+        if self._connection is not None:
+            self._backoff.judge(self._connection)
+        pause, left = self._backoff.pause, deadline.left()
         if pause <= 0:
             return True
         if left is not None and left < pause:
@@ -246,28 +242,6 @@ class ReconnectingClient(ProtocolClient):
             return False
         gevent.sleep(pause)
         return self.offline
-
-    def _back_off(self) -> None:
-        """An attempt has failed: the next one is to come later, and not at the same time as all."""
-        longest = min(self._first_pause * 2.0 ** min(self._failed, 16), _LONGEST_BACKOFF)
-        self._failed += 1
-        self._again_at = now() + longest * random.uniform(0.5, 1)
-
-    def _look_back(self) -> None:
-        """A broker that takes clients and drops them at once, again and again, is as good as none.
-
-        The first time may have been its restart.
-        """
-        connection = self._connection
-        if connection is None or connection is self._judged:
-            return
-        self._judged = connection
-        was_vain = self._vain
-        self._vain = not connection.served and now() - self._since < _LONGEST_BACKOFF
-        if not self._vain:
-            self._failed = 0
-        elif was_vain:
-            self._back_off()
 
     def _lost(self, connection: Connection, error: BaseException) -> None:
         """An open connection has ended; who only listens has to come back by himself."""
@@ -280,10 +254,10 @@ class ReconnectingClient(ProtocolClient):
             self._returning = self.user.spawn(self._return)
 
     def _return(self) -> None:
-        gevent.sleep(random.uniform(0, min(self._first_pause, 1)))
+        gevent.sleep(random.uniform(0, min(self._backoff.first, 1)))
         try:
             while self._wanted and self.offline:
-                pause = self._again_at - now()
+                pause = self._backoff.pause
                 if pause > 0:
                     gevent.sleep(pause)
                 else:

@@ -591,7 +591,7 @@ def test_a_broker_that_does_not_answer_pings_is_lost(scripted, client_of, report
 
 def test_no_keepalive_is_no_entry_in_the_schedule(scripted, client_of):
     client = client_of(scripted().url, keepalive=0)
-    assert client._connection._keepalive is None
+    assert not client._connection._keepalive.runs
 
 
 # --- what is left behind

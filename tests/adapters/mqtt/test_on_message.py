@@ -219,7 +219,7 @@ def test_a_listener_who_closes_while_he_is_to_come_back_stays_away(scripted):
     user = User(Environment())
     client = user.open(broker.url)
     broker.process.kill()
-    until(lambda: client._failed, "an attempt that fails")
+    until(lambda: client._backoff.failed, "an attempt that fails")
     client.close()
     returning = client._returning
     returning.join(SOON)
