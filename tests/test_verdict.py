@@ -142,6 +142,26 @@ def test_the_heaviest_cause_comes_first_and_the_others_are_listed():
     assert json.loads(json.dumps(verdict.as_json()))["causes"][0]["cause"] == CPU
 
 
+def test_another_cause_is_named_with_its_line():
+    busy = seconds(10, **{**IDLE, "cpu": 1.0, "hub": 1.0}, blocks=(LINE,))
+    assert (
+        verdict_of(*busy)
+        .line()
+        .endswith("; also: blocked event loop at /home/me/shop.py:12 (in buy)")
+    )
+
+
+def test_too_few_users_are_told_how_many_it_takes():
+    short = seconds(10, **IDLE, started=20, late=20)
+    fine = seconds(10, begin=10, **IDLE, started=50)
+    (cause,) = verdict_of(*short, *fine).causes
+    # five users that begin 20 iterations a second are busy for a quarter of a second with each
+    assert "5 users are too few: each had time for about 4 iterations a second" in cause.remedy
+    assert "it takes the rate / 4 of them" in cause.remedy
+    (cause,) = verdict_of(*seconds(5, **IDLE, dropped=3)).causes
+    assert "none had time for another iteration" in cause.remedy
+
+
 finite = st.floats(0, 1e6)
 waits = st.builds(Waited, st.text(), finite, finite).map(lambda w: w._replace(of=w.seconds + w.of))
 observations = st.builds(
@@ -236,7 +256,7 @@ def test_too_few_users_are_named():
             gevent.sleep(0.2)
 
     results = load(Few, users=2, seconds=1.5)
-    assert "2 users are too few" in causes(results)[USERS]["remedy"]
+    assert "2 users are too few: each had time for about" in causes(results)[USERS]["remedy"]
 
 
 def test_too_few_threads_are_named():

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from protouser._watchdog import Place
 from protouser.verdict._ledger import Account, Ledger
 from protouser.verdict._verdict import (
     BLOCKED,
@@ -75,7 +74,10 @@ def _causes(worker: str, ledger: Ledger, p99: float) -> Iterator[Cause]:
     for name, account in ledger.data.items():
         if account.share > _DATA_SHARE:
             text = f"users waited for rows of {name} for {account.share:.0%} of their time"
-            remedy = "give it more rows, or let users give theirs back sooner"
+            remedy = (
+                "rows came too slowly, or all were lent: a quicker source, more rows, or users that"
+                " give theirs back sooner"
+            )
             yield _cause(DATA, worker, account, account.share, text, remedy)
     for name, account in ledger.threads.items():
         if account.share > _THREADS_SHARE:
@@ -92,11 +94,8 @@ def _blocked(worker: str, ledger: Ledger) -> Iterator[Cause]:
             remedy = 'if it waits for something, run it in a thread: self.timed(..., run="thread")'
             if account.share > _COMPUTES:
                 remedy = f"it computes: do it before the test, or {_MORE_WORKERS}"
-            yield _cause(BLOCKED, worker, account, weight, text, remedy, f" at {_shown(place)}")
-
-
-def _shown(place: Place) -> str:
-    return f"{place.filename}:{place.line} (in {place.function})"
+            shown = f"{place.filename}:{place.line} (in {place.function})"
+            yield _cause(BLOCKED, worker, account, weight, text, remedy, f" at {shown}", shown)
 
 
 def _processor(worker: str, ledger: Ledger, p99: float) -> Iterator[Cause]:
@@ -133,11 +132,20 @@ def _users(worker: str, ledger: Ledger) -> Iterator[Cause]:
         f"all users were busy when {unserved.amount:,.0f} of {unserved.of:,.0f} iterations were"
         f" due ({late:,} began late, {ledger.dropped:,} were dropped)"
     )
-    remedy = (
-        f"{ledger.most_users:,} users are too few: it takes rate x time of an iteration; if the"
-        " server stalled, the response times have that wait and are right"
-    )
+    right = "if the server stalled, the response times have that wait and are right"
+    remedy = f"{_too_few(ledger)}; {right}"
     yield _cause(USERS, worker, unserved, unserved.share, text, remedy)
+
+
+def _too_few(ledger: Ledger) -> str:
+    """By Little's law it takes rate x time of an iteration; whoever is always busy shows both."""
+    each = ledger.begun / (ledger.most_users * ledger.unserved.seconds or 1)
+    if not each:
+        return f"{ledger.most_users:,} users are too few: none had time for another iteration"
+    return (
+        f"{ledger.most_users:,} users are too few: each had time for about {each:.2g} iterations a"
+        f" second, so it takes the rate / {each:.2g} of them"
+    )
 
 
 def _cause(
@@ -148,7 +156,8 @@ def _cause(
     text: str,
     remedy: str,
     where: str = "",
+    place: str = "",
 ) -> Cause:
     of = f" ({worker})" if worker else ""
     text = f"{text} from second {account.since:.0f}{of}{where}"
-    return Cause(cause, worker, account.since, account.seconds, weight, text, remedy)
+    return Cause(cause, worker, account.since, account.seconds, weight, text, remedy, place)

@@ -73,6 +73,7 @@ class Ledger:
             computed: it waited where it may not, too short for the line to be found.
         unserved: iterations for which every user was busy.
         dropped: those of them that did not take place at all.
+        begun: iterations that began in those seconds all the same.
         most_users: the most that were there.
         blocks: by line, the times at which it blocked the event loop; the amount is what was
             computed meanwhile.
@@ -86,6 +87,7 @@ class Ledger:
     waited: Account = field(default_factory=Account)
     unserved: Account = field(default_factory=Account)
     dropped: int = 0
+    begun: int = 0
     most_users: int = 0
     blocks: dict[Place, Account] = field(default_factory=dict)
     threads: dict[str, Account] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class Ledger:
         blocked = self._add_blocks(seen)
         self._add_processor(seen, blocked)
         unserved = seen.late + seen.dropped
+        self.begun += seen.started if unserved else 0
         self.unserved.add(
             seen.at, seen.seconds if unserved else 0.0, unserved, seen.started + seen.dropped
         )

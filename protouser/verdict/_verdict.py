@@ -29,6 +29,7 @@ class Cause:
         weight: how much it spoiled: a share of the time, of the iterations, or of the waiting.
         text: what happened.
         remedy: what to do about it.
+        place: the line of code that did it; empty where it is none.
     """
 
     cause: str
@@ -38,10 +39,16 @@ class Cause:
     weight: float
     text: str
     remedy: str
+    place: str = ""
 
     def sentence(self) -> str:
         """What happened and what to do."""
         return f"{self.text}; {self.remedy}"
+
+    def short(self) -> str:
+        """What it is, of which worker, at which line."""
+        of = f" ({self.worker})" if self.worker else ""
+        return self.cause + of + (f" at {self.place}" if self.place else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,7 @@ class Verdict:
         if not self.causes:
             return "client-limited: no"
         first, *others = self.causes
-        names = [f"{each.cause} ({each.worker})" if each.worker else each.cause for each in others]
-        also = list(dict.fromkeys(names))
+        also = list(dict.fromkeys(each.short() for each in others))
         more = len(also) - _MOST_SHOWN
         shown = ", ".join(also[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
         text = f"client-limited: yes - {first.sentence()}" + (f"; also: {shown}" if also else "")
