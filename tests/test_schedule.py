@@ -8,7 +8,7 @@ from collections import Counter
 import gevent
 import pytest
 
-from protouser import ConfigurationError, ProtocolUser, arrival_rate, now
+from protouser import ConfigurationError, Feeder, ProtocolUser, arrival_rate, now
 from protouser._schedule import schedules
 from protouser.testing import ScriptedServer, load
 
@@ -122,6 +122,66 @@ def test_too_few_users_let_the_schedule_slip():
     assert schedule["started"] <= 11
     assert schedule["dropped"] == schedule["late"] == 0
     assert schedule["unstarted"] <= 1
+
+
+def test_a_schedule_that_slips_starts_all_of_its_tasks_later():
+    results = load(buyer(("50/s", "200ms"), work=0.1, late="slip"), users=1, seconds=10)
+    schedule = entry(results)
+    assert schedule["planned"] == schedule["started"] == 10
+    assert schedule["late"] == 0
+    # nobody waits in vain: what would have been a wait moved the schedule
+    assert series(results, "response", type_="shop", row="buy").maximum == pytest.approx(
+        series(results, "service", type_="shop", row="buy").maximum, rel=0.1
+    )
+    assert results.seconds > 0.9
+
+
+@pytest.mark.parametrize("late", ["catch_up", "drop"])
+def test_figures_that_are_reset_in_the_middle_leave_every_slot_accounted_for(locust_env, late):
+    done = []
+
+    class Buyer(ProtocolUser):
+        wait_time = arrival_rate(("0/s", "100/s", 0.2), ("100/s", 0.9), late=late)
+
+        @task
+        def buy(self):
+            done.append(now())
+            gevent.sleep(0.05)
+
+    locust_env.user_classes = [Buyer]
+    runner = locust_env.create_local_runner()
+    runner.start(2, spawn_rate=2)
+    gevent.sleep(0.6)
+    locust_env.events.reset_stats.fire()
+    before = len(done)
+    with gevent.Timeout(20):
+        while runner.state != "stopped":
+            gevent.sleep(0.02)
+    (schedule,) = schedules(locust_env._protouser_session.results())
+    assert schedule["planned"] == schedule["started"] + schedule["dropped"]
+    assert schedule["started"] == len(done) - before
+    if late == "catch_up":
+        assert len(done) == 100
+    else:
+        assert 0 < schedule["dropped"] < 100
+
+
+def test_a_feeder_that_ends_ends_the_schedule_and_the_test():
+    rows, seen = Feeder(range(20), name="numbers"), []
+
+    class Buyer(ProtocolUser):
+        wait_time = arrival_rate("100/s")
+
+        @task
+        def buy(self):
+            seen.append(next(rows)[0])
+
+    results = load(Buyer, users=3, seconds=20)
+    assert results.seconds < 15
+    assert sorted(map(int, seen)) == list(range(20))
+    schedule = entry(results)
+    assert accounted(schedule)
+    assert schedule["started"] == 23  # each of the three users learns of the end in a slot
 
 
 def test_what_is_due_when_the_test_ends_counts_as_unstarted():

@@ -8,7 +8,16 @@ import gevent
 import grpc
 import pytest
 
-from protouser import CallTimeout, ConfigurationError, ConnectionLost, attach, now, raises
+from protouser import (
+    CallTimeout,
+    ConfigurationError,
+    ConnectionLost,
+    arrival_rate,
+    attach,
+    now,
+    raises,
+)
+from protouser._schedule import schedules
 from protouser.testing import load
 from protouser_grpc import GrpcError, GrpcTimeout, GrpcUser
 
@@ -361,3 +370,42 @@ def test_a_refusal_is_not_hidden_by_the_requests_that_it_crosses(client):
         with pytest.raises(GrpcError) as caught:
             list(refused([b"x"] * 20))
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_streams_take_slots_and_their_response_time_counts_from_them(greeter):
+    class Talker(GrpcUser):
+        host = greeter.url
+        wait_time = arrival_rate(("0/s", "50/s", 0.2), ("50/s", 0.3))
+        opened = 0
+
+        @task
+        def talk(self):
+            Talker.opened += 1
+            with self.client.stream(TALK, timeout=60) as talk:
+                talk.send({"text": "hi"})
+                talk.receive()
+
+    results = load(Talker, users=4, seconds=20)
+    (schedule,) = schedules(results.figures)
+    assert schedule["planned"] == schedule["started"] == Talker.opened == 20
+    times = results["grpc", TALK].series()
+    assert times["service"] == times["response"] == 20
+
+
+def test_streams_that_are_open_when_a_scheduled_test_stops_are_cancelled_at_once(greeter):
+    class Listener(GrpcUser):
+        host = greeter.url
+        wait_time = arrival_rate("100/s")
+
+        @task
+        def listen(self):
+            with self.client.stream(TALK, timeout=60) as talk:
+                talk.receive()  # nothing comes
+
+    began = now()
+    results = load(Listener, users=3, seconds=0.5)
+    assert now() - began < SOON
+    assert results["grpc", TALK].cancelled == 3
+    (schedule,) = schedules(results.figures)
+    assert schedule["started"] == 3
+    assert schedule["planned"] == 3 + schedule["unstarted"]
