@@ -215,7 +215,7 @@ def test_an_idle_load_is_not_limited():
 
     results = load(Idle, users=3, seconds=1.2)
     assert set(causes(results)) <= {STARVED, CPU}
-    assert results.verdict["observed"] > 1
+    assert results.verdict["observed"] > 0.5
     assert results.verdict["limited"] == bool(results.verdict["causes"])
 
 

@@ -392,20 +392,29 @@ def test_streams_take_slots_and_their_response_time_counts_from_them(greeter):
     assert times["service"] == times["response"] == 20
 
 
-def test_streams_that_are_open_when_a_scheduled_test_stops_are_cancelled_at_once(greeter):
+def test_streams_that_are_open_when_a_scheduled_test_stops_are_cancelled_at_once(
+    greeter, locust_env
+):
     class Listener(GrpcUser):
         host = greeter.url
         wait_time = arrival_rate("100/s")
+        opened = 0
 
         @task
         def listen(self):
             with self.client.stream(TALK, timeout=60) as talk:
+                Listener.opened += 1
                 talk.receive()  # nothing comes
 
+    locust_env.user_classes = [Listener]
+    runner = locust_env.create_local_runner()
+    runner.start(3, spawn_rate=3)
+    until(lambda: Listener.opened == 3)
     began = now()
-    results = load(Listener, users=3, seconds=0.5)
+    runner.stop()
     assert now() - began < SOON
-    assert results["grpc", TALK].cancelled == 3
-    (schedule,) = schedules(results.figures)
+    figures = attach(locust_env).results()
+    assert figures.outcome("grpc", TALK, "cancelled") == 3
+    (schedule,) = schedules(figures)
     assert schedule["started"] == 3
     assert schedule["planned"] == 3 + schedule["unstarted"]
