@@ -89,10 +89,14 @@ class Delays:
     Attributes:
         lags: by how many seconds it came late to each beat of its timer.
         blocks: for how long each line blocked it, and the processor time used meanwhile.
+        looks: how often the hub was seen at work.
+        lines: and how often at each line of the user's own.
     """
 
     lags: list[float] = field(default_factory=list)
     blocks: dict[Place, tuple[float, float]] = field(default_factory=dict)
+    looks: int = 0
+    lines: Counter[Place] = field(default_factory=Counter)
 
     def add_block(self, place: Place, seconds: float, busy: float) -> None:
         """A line blocked the hub."""
@@ -156,6 +160,8 @@ class Watchdog:
         starved of the processor.
         """
         taken, self._delays = self._delays, Delays()
+        if self._watch is not None:
+            taken.looks, taken.lines = self._watch.take_lines()
         return taken
 
     def _beat(self) -> None:
@@ -189,6 +195,7 @@ class Watchdog:
 class _Sample(NamedTuple):
     place: Place
     via: str
+    own: bool
 
 
 class _Samples:
@@ -238,6 +245,14 @@ class _Watch:
         self._cpu = process_time()
         self._samples = _Samples()
         self._shouted: set[Place] = set()
+        self._looks = 0
+        self._lines: Counter[Place] = Counter()
+
+    def take_lines(self) -> tuple[int, Counter[Place]]:
+        """How often the hub was at work since the last time, and at which lines."""
+        looks, lines = self._looks, self._lines
+        self._looks, self._lines = 0, Counter()
+        return looks, lines
 
     def beat(self) -> tuple[float, bool, float, _Samples]:
         """Leave a stamp.
@@ -260,11 +275,18 @@ class _Watch:
             native_sleep(self._tick)
             looked, self._looked = self._looked, now()
             slept = self._looked - looked
+            self._note(_sample(self._hub))
             if slept > 3 * self._tick and process_time() - cpu < slept * _HARDLY:
                 self._samples = _Samples()
                 self._resumed = self._looked
             elif self._looked - self._beaten > _BEAT + self._tick:
                 self._look(slept)
+
+    def _note(self, found: tuple[FrameType, _Sample] | None) -> None:
+        if found is not None:
+            self._looks += 1
+            if found[1].own:
+                self._lines[found[1].place] += 1
 
     def _look(self, slept: float) -> None:
         beaten, samples = self._beaten, self._samples
@@ -305,7 +327,7 @@ def _sample(ident: int) -> tuple[FrameType, _Sample] | None:
             place = _place_of(walked)
         root, walked = walked, walked.f_back
     via = "" if place in (None, innermost) else _described(innermost)
-    return root, _Sample(place or innermost, via)
+    return root, _Sample(place or innermost, via, place is not None)
 
 
 def _place_of(frame: FrameType) -> Place:

@@ -9,6 +9,7 @@ from locust.stats import console_logger
 import json
 import math
 import random
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -30,6 +31,7 @@ from protouser.verdict import (
     THREADS,
     USERS,
     Blocked,
+    Busy,
     Ledger,
     Observation,
     Waited,
@@ -151,6 +153,22 @@ def test_another_cause_is_named_with_its_line():
     )
 
 
+def test_a_full_processor_is_named_with_the_function_that_fills_it():
+    lines = (
+        Busy("/home/me/shop.py", 8, "pay", 0.35),
+        *(Busy("/home/me/shop.py", line, "parse", 0.1 * line) for line in (3, 2)),
+    )
+    sound = seconds(10, **IDLE, lines=(Busy("/home/me/shop.py", 8, "pay", 1.0),))
+    full = seconds(10, begin=10, **{**IDLE, "cpu": 1.0, "hub": 1.0}, lines=lines)
+    (cause,) = verdict_of(*sound, *full).causes
+    assert "from second 10, 50% of it at /home/me/shop.py:3 (in parse)" in cause.text
+    assert cause.place == "/home/me/shop.py:3 (in parse)"
+    scattered = tuple(Busy("/home/me/shop.py", n, f"f{n}", 0.2) for n in range(5))
+    (cause,) = verdict_of(*(replace(each, lines=scattered) for each in full)).causes
+    assert "of it at" not in cause.text
+    assert not cause.place
+
+
 def test_too_few_users_are_told_how_many_it_takes():
     short = seconds(10, **IDLE, started=20, late=20)
     fine = seconds(10, begin=10, **IDLE, started=50)
@@ -176,6 +194,9 @@ observations = st.builds(
     ).map(tuple),
     threads=st.lists(waits, max_size=3).map(tuple),
     data=st.lists(waits, max_size=3).map(tuple),
+    lines=st.lists(
+        st.builds(Busy, st.text(), st.integers(0, 99), st.text(), st.floats(0, 1)), max_size=3
+    ).map(tuple),
 )
 
 
@@ -243,6 +264,9 @@ def test_tasks_that_compute_are_named(caplog):
 
     results = load(Computing, users=5, seconds=2.6)
     assert "worker processes" in causes(results)[CPU]["remedy"]
+    assert "% of it at" in causes(results)[CPU]["text"]
+    assert "test_verdict.py:" in causes(results)[CPU]["place"]
+    assert "(in work)" in causes(results)[CPU]["place"]
     told = [text for text in caplog.messages if "limited by its generator: the process" in text]
     assert len(told) == 1
 

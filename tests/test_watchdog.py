@@ -162,6 +162,24 @@ def test_a_hub_full_of_small_work_is_late_but_no_line_is_blamed(watchdog, blocks
     assert blocks == []
 
 
+def test_lines_are_seen_at_work_though_none_of_them_blocks(watchdog, blocks):
+    def work():
+        until_then = now() + 0.002
+        while now() < until_then:
+            pass
+
+    watchdog.take_delays()
+    for _ in range(200):
+        work()
+        gevent.sleep(0)
+    delays = watchdog.take_delays()
+    assert delays.looks >= sum(delays.lines.values()) > 0
+    (place, _), *_ = delays.lines.most_common()
+    assert (os.path.basename(place.filename), place.function) == ("test_watchdog.py", "work")
+    gevent.sleep(0.3)
+    assert place not in watchdog.take_delays().lines  # who waits does not work
+
+
 def test_a_hub_that_stays_blocked_is_told_on_stderr_at_once(watchdog, blocks, monkeypatch, capfd):
     monkeypatch.setattr(_watchdog, "_SHOUT_AFTER", 0.15)
     sleep_natively(0.5)

@@ -7,7 +7,7 @@ A process that runs users is observed once a second (``_observer``); a second is
 
 from protouser.verdict._judge import judge
 from protouser.verdict._ledger import Ledger
-from protouser.verdict._observation import Blocked, Observation, Waited
+from protouser.verdict._observation import Blocked, Busy, Observation, Waited
 from protouser.verdict._verdict import (
     BLOCKED,
     CPU,
@@ -28,6 +28,7 @@ __all__ = [
     "THREADS",
     "USERS",
     "Blocked",
+    "Busy",
     "Cause",
     "GeneratorWatch",
     "Ledger",

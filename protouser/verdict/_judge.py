@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from protouser._watchdog import Place
 from protouser.verdict._ledger import Account, Ledger
 from protouser.verdict._verdict import (
     BLOCKED,
@@ -39,6 +40,9 @@ _THREADS_SHARE: Final = 0.05
 #: A line that blocks computes, and does not wait, if it had the processor this share of the time;
 #: other processes may have had it as well.
 _COMPUTES: Final = 0.1
+
+#: A function in which less than this share of a busy time was spent is not named.
+_STANDS_OUT: Final = 0.3
 
 #: The share of a second from which on it is said that other processes had the processor.
 _STARVED_TOO: Final = 0.2
@@ -94,7 +98,7 @@ def _blocked(worker: str, ledger: Ledger) -> Iterator[Cause]:
             remedy = 'if it waits for something, run it in a thread: self.timed(..., run="thread")'
             if account.share > _COMPUTES:
                 remedy = f"it computes: do it before the test, or {_MORE_WORKERS}"
-            shown = f"{place.filename}:{place.line} (in {place.function})"
+            shown = _shown(place)
             yield _cause(BLOCKED, worker, account, weight, text, remedy, f" at {shown}", shown)
 
 
@@ -103,11 +107,12 @@ def _processor(worker: str, ledger: Ledger, p99: float) -> Iterator[Cause]:
     if _lasted(cpu, ledger):
         text = f"the process used {cpu.share:.0%} of a core for {cpu.seconds:.0f} s"
         kept = cpu.worst > _STARVED_TOO
-        where = ", and other processes kept it from using more" if kept else ""
+        where, place = _busiest(ledger)
+        where += ", and other processes kept it from using more" if kept else ""
         remedy = f"{_MORE_WORKERS}, or fewer users for each"
         if kept:
             remedy = "give it a core of its own, and then " + remedy
-        yield _cause(CPU, worker, cpu, cpu.seconds / ledger.seconds, text, remedy, where)
+        yield _cause(CPU, worker, cpu, cpu.seconds / ledger.seconds, text, remedy, where, place)
     for cause, account, where, remedy in (
         (STARVED, ledger.starved, "", _GIVE_CORE),
         (BLOCKED, ledger.waited, ", though it was not busy", _SHORT_WAITS),
@@ -117,6 +122,30 @@ def _processor(worker: str, ledger: Ledger, p99: float) -> Iterator[Cause]:
             text = f"the event loop was up to {late:.0f} ms late for {seconds:.0f} s"
             weight = seconds / ledger.seconds
             yield _cause(cause, worker, account, weight, text, remedy, where)
+
+
+def _busiest(ledger: Ledger) -> tuple[str, str]:
+    """The function in which most of a busy time was spent, and its busiest line; if any stands out.
+
+    What a function calls that is not the tester's own counts as the line's own time.
+    """
+    functions: dict[tuple[str, str], float] = {}
+    for place, seconds in ledger.lines.items():
+        function = (place.filename, place.function)
+        functions[function] = functions.get(function, 0.0) + seconds
+    if not functions:
+        return "", ""
+    most = max(functions, key=lambda each: functions[each])
+    share = min(functions[most] / ledger.cpu.seconds, 1.0)
+    if share < _STANDS_OUT:
+        return "", ""
+    own = [each for each in ledger.lines if (each.filename, each.function) == most]
+    shown = _shown(max(own, key=lambda each: ledger.lines[each]))
+    return f", {share:.0%} of it at {shown}", shown
+
+
+def _shown(place: Place) -> str:
+    return f"{place.filename}:{place.line} (in {place.function})"
 
 
 def _lasted(account: Account, ledger: Ledger) -> bool:

@@ -79,6 +79,7 @@ class Ledger:
             computed meanwhile.
         threads: by call, the waiting for a free thread.
         data: by feeder, the waiting for a row.
+        lines: where its seconds without processor time left went, by line, in seconds.
     """
 
     seconds: float = 0.0
@@ -92,6 +93,7 @@ class Ledger:
     blocks: dict[Place, Account] = field(default_factory=dict)
     threads: dict[str, Account] = field(default_factory=dict)
     data: dict[str, Account] = field(default_factory=dict)
+    lines: dict[Place, float] = field(default_factory=dict)
     load: dict[str, Account] = field(default_factory=dict)
 
     @classmethod
@@ -134,10 +136,17 @@ class Ledger:
         late = max(seen.lag_p99, seen.scheduler_lag)
         if full:
             self.cpu.add(at, seconds, seen.cpu * seconds, seconds, max(seen.starved, 0.0))
+            self._add_lines(seen)
         elif late > LATE_BY and not blocked:
             sound = 0 <= seen.starved < STARVED_SHARE
             account = self.waited if sound else self.starved
             account.add(at, seconds, late * seconds, seconds, seen.lag_max)
+
+    def _add_lines(self, seen: Observation) -> None:
+        for filename, line, function, share in seen.lines:
+            place = Place(filename, line, function)
+            if place in self.lines or len(self.lines) < _MOST_ACCOUNTS:
+                self.lines[place] = self.lines.get(place, 0.0) + share * seen.seconds
 
 
 def _account(accounts: dict[K, Account], key: K) -> Account:

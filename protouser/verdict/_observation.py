@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
-__all__ = ["Blocked", "Observation", "Waited"]
+__all__ = ["Blocked", "Busy", "Observation", "Waited"]
 
 
 class Blocked(NamedTuple):
@@ -16,6 +16,15 @@ class Blocked(NamedTuple):
     function: str
     seconds: float
     busy: float
+
+
+class Busy(NamedTuple):
+    """For what share of the time that the event loop's thread worked it was at a line."""
+
+    filename: str
+    line: int
+    function: str
+    share: float
 
 
 class Waited(NamedTuple):
@@ -48,6 +57,7 @@ class Observation:
         blocks: which lines blocked the event loop.
         threads: by call, how long it waited for a free thread, of its whole time.
         data: by feeder, how long users waited for a row, of all users' time.
+        lines: where the event loop's thread worked, of the lines that are the user's own.
     """
 
     at: float
@@ -66,16 +76,26 @@ class Observation:
     blocks: tuple[Blocked, ...] = ()
     threads: tuple[Waited, ...] = ()
     data: tuple[Waited, ...] = ()
+    lines: tuple[Busy, ...] = ()
 
     def to_wire(self) -> list[Any]:
         """Lists, text and numbers only."""
-        *numbers, blocks, threads, data = astuple(self)
-        return [*numbers, *([list(each) for each in many] for many in (blocks, threads, data))]
+        *numbers, blocks, threads, data, lines = astuple(self)
+        lists = (blocks, threads, data, lines)
+        return [*numbers, *([list(each) for each in many] for many in lists)]
 
     @classmethod
     def from_wire(cls, flat: list[Any]) -> Self:
         """What ``to_wire`` wrote."""
         values: dict[str, Any] = dict(zip([field.name for field in fields(cls)], flat, strict=True))
-        for name, kind in (("blocks", Blocked), ("threads", Waited), ("data", Waited)):
+        for name, kind in _TUPLES.items():
             values[name] = tuple(kind(*each) for each in values[name])
         return cls(**values)
+
+
+_TUPLES: Final[dict[str, Any]] = {
+    "blocks": Blocked,
+    "threads": Waited,
+    "data": Waited,
+    "lines": Busy,
+}

@@ -19,7 +19,7 @@ from protouser._schedule import (
     STARTED,
 )
 from protouser._watchdog import Delays
-from protouser.verdict._observation import Blocked, Observation, Waited
+from protouser.verdict._observation import Blocked, Busy, Observation, Waited
 
 if TYPE_CHECKING:
     from protouser._session import Session
@@ -83,6 +83,7 @@ class Observer:
             blocks=_blocks(delays),
             threads=_most(_threads(new)),
             data=_most(_data(new, users * seconds)),
+            lines=_lines(delays),
         )
 
     def _new_sums(self, figures: Figures) -> dict[tuple[str, ...], _Sum]:
@@ -155,6 +156,10 @@ def _most(waited: Iterator[Waited]) -> tuple[Waited, ...]:
 def _blocks(delays: Delays) -> tuple[Blocked, ...]:
     blocks = [Blocked(*place, *times) for place, times in delays.blocks.items()]
     return tuple(sorted(blocks, key=lambda block: -block.seconds)[:_MOST])
+
+
+def _lines(delays: Delays) -> tuple[Busy, ...]:
+    return tuple(Busy(*at, seen / delays.looks) for at, seen in delays.lines.most_common(_MOST))
 
 
 def _percentiles(delays: Delays) -> tuple[float, float, float]:
