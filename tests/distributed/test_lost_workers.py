@@ -17,6 +17,7 @@ def used(folder, worker):
     return [int(line) for line in file.read_text().split()] if file.exists() else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("on_loss", "still"),
     [

@@ -229,6 +229,45 @@ def test_a_user_is_found_when_its_end_is_scheduled_and_not_come_yet(spawned):
     assert seen == [0, 1]
 
 
+def test_two_greenlets_of_a_user_get_one_row_for_its_life():
+    def slow():
+        for n in range(2):
+            gevent.sleep(0.05)
+            yield n
+
+    feeder = Feeder(slow, name="slow", sticky=True)
+    seen = {}
+
+    class Taker(ProtocolUser):
+        wait_time = constant(1)
+
+        def on_start(self):
+            both = [self.spawn(self.take) for _ in range(2)]
+            gevent.joinall(both, raise_error=True)
+
+        def take(self):
+            seen.setdefault(id(self), []).append(next(feeder).value)
+
+        @task
+        def nothing(self):
+            pass
+
+    result = load(Taker, users=2, seconds=0.5)
+    assert not result.errors
+    assert sorted(seen.values()) == [[0, 0], [1, 1]]
+
+
+def test_who_is_no_user_gets_no_row_of_a_test_that_runs():
+    feeder = numbers(at_end="wait")
+    User, seen = taker(feeder)
+    nobody = gevent.spawn_later(0.2, next, feeder)
+    load(User, users=1, seconds=0.5)
+    with pytest.raises(ConfigurationError, match="is no user's; take the row in a user"):
+        nobody.get()
+    assert sorted(n for rows in seen.values() for n in rows) == [*range(COUNT)]
+    assert next(feeder).n == 0, "outside of tests a feeder is an iterator"
+
+
 def test_several_rows_at_once_or_none():
     feeder = numbers(count=5)
     assert [row.n for row in feeder.take(2)] == [0, 1]

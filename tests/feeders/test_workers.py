@@ -28,7 +28,20 @@ LOCUSTFILE = """
 """
 
 
-@pytest.mark.parametrize(("order", "workers"), [("queue", 1), ("shuffle", 2), ("queue", 4)])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("order", "workers"),
+    [
+        ("queue", 1),
+        ("shuffle", 2),
+        ("queue", 4),
+        pytest.param("shuffle", 1, marks=SLOW),
+        pytest.param("queue", 2, marks=SLOW),
+        pytest.param("shuffle", 4, marks=SLOW),
+    ],
+)
 def test_each_row_is_handed_out_once_over_all_workers(run_locust, tmp_path, order, workers):
     count = 100_003
     (tmp_path / "data.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(count)))
