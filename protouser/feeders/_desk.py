@@ -19,7 +19,7 @@ from gevent.lock import RLock
 from protouser._call import now
 from protouser._errors import ConfigurationError, FeederExhausted
 from protouser.feeders._row import Row
-from protouser.feeders._stock import AT_ONCE, END, READY, LocalStock, Stock
+from protouser.feeders._stock import AT_ONCE, END, READY, Stock
 from protouser.feeders._tally import Tally
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Desk:
         if self.feeder.sticky or self.feeder.transform is not None:
             return None
         stock = self._stock_of(user)
-        return stock.pop if isinstance(stock, LocalStock) else None
+        return stock.pop if stock.makes_rows else None
 
     def take(self, count: int, user: User | None) -> list[Any]:
         """So many rows; where there are fewer, those go back and it is the end."""

@@ -32,22 +32,25 @@ class LeaseHolder:
     """The leased rows of one feeder.
 
     Attributes:
-        ready: rows that nobody has yet, in the order of their leases; who uses one takes it from
-            the left, where ``expired`` allows it.
+        ready: rows that nobody has yet, as the answers bring them and in the order of their leases;
+            who uses one takes it from the left, where ``expired`` allows it.
         state: what the last answer said: "rows", "wait" or "end"; "" before it.
         sequence: the number of the last question.
         fenced: true where rows may be used for a time only.
         tries: how often the question under way was sent without any answer.
+        asking: true while a question is under way.
         low: with so few rows ready it is time to ask for more.
     """
 
     def __init__(self, sequence: int, ahead: bool) -> None:
-        self.ready: deque[Record] = deque()
+        self.ready: deque[Any] = deque()
         self.state = ""
         self.sequence = sequence
         self.tries = 0
         self.low = 0
         self.stopped = False
+        self.fenced = False
+        self.asking = False
         self._ahead = ahead
         self._epoch: int | None = None
         self._leases: dict[int, _Held] = {}
@@ -61,18 +64,9 @@ class LeaseHolder:
         self._asked = self._sent = self._valid = self._ttl = 0.0
 
     @property
-    def fenced(self) -> bool:
-        return self._ttl > 0
-
-    @property
     def used(self) -> int:
         """How many rows were taken so far."""
         return self._used + self._here - len(self.ready)
-
-    @property
-    def asking(self) -> bool:
-        """True while a question is under way."""
-        return self._question is not None
 
     def expired(self, moment: float) -> bool:
         """True when rows that are here may have gone to somebody else; they are let go of."""
@@ -123,27 +117,31 @@ class LeaseHolder:
         self._sent = moment
         self.tries += 1
 
-    def answer(self, answer: dict[str, Any]) -> bool:
-        """Take an answer; False for one to another question, or for word that it will come."""
-        question = self._question
-        if question is None or answer["seq"] != question["seq"]:
+    def answers(self, answer: dict[str, Any]) -> bool:
+        """False for an answer to another question, and for word that it will come."""
+        if self._question is None or answer["seq"] != self._question["seq"]:
             return False
         self.tries = 0
-        if answer["state"] == "busy":
-            return False
+        return bool(answer["state"] != "busy")
+
+    def answer(self, answer: dict[str, Any]) -> None:
+        """Take an answer to the question under way."""
+        question = self._question
+        assert question is not None
         self._question = None
+        self.asking = False
         if answer["state"] == "stale":
             self._forget()
-            return True
+            return
         for lease, used, released in question["holds"]:
             if released or used == self._leases[lease].count:
                 del self._leases[lease]
         del self._returned[: len(question["returned"])]
         self._epoch, self.state, self._ttl = answer["epoch"], answer["state"], answer["ttl"]
+        self.fenced = self._ttl > 0
         self._valid = self._asked + self._ttl
         if answer["rows"]:
             self._receive(answer["lease"], answer["rows"])
-        return True
 
     def stop(self, moment: float) -> dict[str, Any]:
         """The last question: everything that is not used goes back."""
@@ -156,7 +154,7 @@ class LeaseHolder:
     def _receive(self, lease: int, rows: list[Any]) -> None:
         self._count()
         self._leases[lease] = _Held(len(rows))
-        self.ready.extend(map(tuple, rows))
+        self.ready.extend(rows)
         self._here = len(self.ready)
         self.low = self._here // 2
 
@@ -190,11 +188,13 @@ class LeaseHolder:
         self._here = 0
         self._untold = False
         self._epoch, self.state, self._ttl = None, "", 0.0
+        self.fenced = False
 
     def _begin(self, moment: float, want: int) -> dict[str, Any]:
         self._count()
         self.sequence += 1
         self._asked = moment
+        self.asking = True
         self._taken = 0
         self._untold = False
         return {

@@ -35,11 +35,13 @@ class LeasedStock:
         send: Callable[[dict[str, Any]], None],
     ) -> None:
         self.holder = holder
-        self.ready: deque[Record] = holder.ready
+        self.ready: deque[Any] = holder.ready
         self.changed = Event()
         self.names: tuple[str, ...] | None = None
         self._name = name
         self._maker = maker
+        # a value that cannot be converted is the trouble of who uses the row, not of who reads it
+        self.makes_rows = not maker.converts
         self._send = send
 
     @property
@@ -57,7 +59,7 @@ class LeasedStock:
         """True once the master has heard of everything, after the end."""
         return self.holder.stopped and not self.holder.asking
 
-    def pop(self) -> Record:
+    def pop(self) -> Any:
         """The next row; more are asked for before the last one is gone."""
         holder, ready = self.holder, self.ready
         if holder.fenced:
@@ -67,9 +69,9 @@ class LeasedStock:
             self.keep_up(0)
         return record
 
-    def row(self, popped: Record) -> Row:
-        """Made when it is used: rows that are here may have to go back as they came."""
-        return self._maker.one(self.names, *popped)
+    def row(self, popped: Any) -> Row:
+        """What is here is a row, unless there are values to convert."""
+        return popped if self.makes_rows else self._maker.one(self.names, *popped)
 
     def fill(self) -> str:
         """Ask the master, unless it said that there is nothing more.
@@ -102,19 +104,23 @@ class LeasedStock:
 
     def take_answer(self, answer: dict[str, Any]) -> None:
         """Rows, or word that there are none."""
-        if self.holder.answer(answer):
-            names = answer["names"]
-            self.names = None if names is None else tuple(names)
-            self.changed.set()
+        if not self.holder.answers(answer):
+            return
+        names = answer["names"]
+        self.names = None if names is None else tuple(names)
+        if self.makes_rows:
+            answer = {**answer, "rows": self._maker.many(self.names, answer["rows"])}
+        self.holder.answer(answer)
+        self.changed.set()
 
     def recall(self, epoch: int) -> None:
         """Somebody else waits for rows that nobody uses here."""
         self.holder.recall(epoch)
         self.keep_up(0)
 
-    def give_back(self, records: list[Record]) -> None:
+    def give_back(self, popped: list[Any]) -> None:
         """Rows for somebody else, on any worker."""
-        self.holder.give_back(records)
+        self.holder.give_back([self._record(each) for each in popped])
         self.keep_up(0)
 
     def close(self) -> None:
@@ -123,3 +129,11 @@ class LeasedStock:
         self.holder.sent(now())
         self._send(question)
         self.changed.set()
+
+    def _record(self, popped: Any) -> Record:
+        """What came over the wire for it."""
+        if not self.makes_rows:
+            number, values = popped
+            return number, values
+        values = [*popped] if self.names is not None else dict(popped)
+        return popped.number, values

@@ -72,11 +72,16 @@ def row_class(file: str, names: tuple[str, ...]) -> type[Row]:
 
 
 class RowMaker:
-    """Makes rows of what a source gives: with their names, their numbers, and converted values."""
+    """Makes rows of what a source gives: with their names, their numbers, and converted values.
+
+    Attributes:
+        converts: true where values may be found wrong when a row is made.
+    """
 
     def __init__(self, file: str, types: Types) -> None:
         self._file = file
         self._types = types
+        self.converts = bool(types)
 
     def one(self, names: tuple[str, ...] | None, number: int, values: Any) -> Row:
         """One row; without names, the values bring their own.

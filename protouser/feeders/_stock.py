@@ -29,10 +29,12 @@ class Stock(Protocol):
     Attributes:
         changed: set when rows have come, or it is known that none will.
         slow: False where the last rows took no time, and only their turn was waited for.
+        makes_rows: True where ``pop`` gives rows as testers know them.
     """
 
     changed: Event
     slow: bool
+    makes_rows: bool
 
     @property
     def ready(self) -> deque[Any]:
@@ -70,6 +72,7 @@ class LocalStock:
     """
 
     slow = True
+    makes_rows = True
 
     def __init__(self, source: Any, supply: Supply, maker: RowMaker, ahead: bool) -> None:
         self.ready: deque[Row] = deque()

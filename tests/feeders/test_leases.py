@@ -106,9 +106,9 @@ class Leasing(RuleBasedStateMachine):
     @rule(place=st.integers(0, 19))
     def give_back(self, place):
         if self.kept:
-            stock, record = self.kept.pop(place % len(self.kept))
-            self.used.remove(tuple(record[1]))
-            stock.give_back([record])
+            stock, row = self.kept.pop(place % len(self.kept))
+            self.used.remove(tuple(row))
+            stock.give_back([row])
 
     @rule()
     def deliver(self):
@@ -183,14 +183,14 @@ class Leasing(RuleBasedStateMachine):
     @invariant()
     def no_row_is_there_at_two_workers(self):
         stocks = [post for post in self.posts.values() if self.valid(post)]
-        ready = [tuple(values) for stock in stocks for _, values in stock.ready]
+        ready = [tuple(row) for stock in stocks for row in stock.ready]
         assert len(ready) == len(set(ready))
 
     @invariant()
     def who_knows_of_this_test_has_no_row_of_another(self):
         for stock in self.posts.values():
             if stock.holder._epoch == self.book.epoch:
-                assert all(values[0] == self.test for _, values in stock.ready)
+                assert all(row.test == self.test for row in stock.ready)
 
     @invariant()
     def no_row_is_used_twice_where_those_of_lost_workers_are_dropped(self):
@@ -241,16 +241,16 @@ class Leasing(RuleBasedStateMachine):
     def take_one(self, stock):
         """A user that asks as a desk does."""
         try:
-            record = stock.pop()
+            row = stock.pop()
         except IndexError:
             state = stock.fill()
             known = stock.holder._epoch == self.book.epoch
             assert not (state == END and known and self.book.supply.left()), "too early"
             return state
         assert self.valid(stock)
-        assert record[1][0] == self.test or stock.holder._epoch != self.book.epoch
-        self.used.append(tuple(record[1]))
-        self.kept.append((stock, record))
+        assert row.test == self.test or stock.holder._epoch != self.book.epoch
+        self.used.append(tuple(row))
+        self.kept.append((stock, row))
         return READY
 
     def valid(self, stock):
@@ -282,7 +282,7 @@ class Leasing(RuleBasedStateMachine):
         elif name in self.posts and kind == "recall":
             self.posts[name].recall(message)
         elif name in self.posts:
-            self.posts[name].take_answer({**message, "names": None})
+            self.posts[name].take_answer({**message, "names": ["test", "n"]})
 
     def ask(self, name, question):
         missing = self.dead | self.quiet
