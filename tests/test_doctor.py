@@ -70,6 +70,18 @@ PLANTED = {
         "class Odd(ProtocolUser):\n    host = 'tpc://127.0.0.1:1'\n    tasks = [print]",
         "problem  locustfile  Odd: no adapter for 'tpc'; did you mean 'tcp'?",
     ),
+    "a class without a host": (
+        "from protouser_socket import TcpUser\nclass Lost(TcpUser):\n    tasks = [print]",
+        "problem  hosts       Lost has no host to connect to",
+    ),
+    "too many users for a machine": (
+        "from protouser_socket import TcpUser\n"
+        "import protouser._limits as limits\nlimits._count_ports = lambda: 50\n"
+        "class Many(TcpUser):\n    weight = 999\n"
+        "    host = 'tcp://127.0.0.1:1'\n    tasks = [print]",
+        "problem  limits      100 users need about 100 connections to one address, and this machine"
+        " has 50 local ports",
+    ),
     "a class without a task": (
         "class Idle(ProtocolUser):\n    pass",
         "problem  locustfile  Idle has no task",
@@ -87,7 +99,7 @@ PLANTED = {
     ),
     "an error in the file": (
         "import nothing_of_this_name",
-        "cannot be imported: ModuleNotFoundError: No module named 'nothing_of_this_name'",
+        "faulty.py:12 cannot be imported: ModuleNotFoundError: No module named",
     ),
 }
 
@@ -106,20 +118,112 @@ def doctor(folder, *arguments, **environment):
     return done.returncode, done.stdout
 
 
+EXAMINE_EACH = """
+import os, sys, traceback
+from protouser.__main__ import main
+for folder in sys.argv[1:]:
+    if os.fork():
+        os.wait()
+        continue
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    with open("said", "w") as sys.stdout, open("errors", "w") as sys.stderr:
+        try:
+            print(main(["doctor", "faulty.py", "--try", "0.5", "-u", "100"]))
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+"""
+
+
+@pytest.fixture(scope="session")
+def said(tmp_path_factory):
+    """What the doctor says of each planted fault, in a process of its own that has imported all."""
+    folders = {planted: tmp_path_factory.mktemp("planted") for planted in PLANTED}
+    for planted, (text, _) in PLANTED.items():
+        (folders[planted] / "faulty.py").write_text(HEAD + text + "\n")
+    command = [sys.executable, "-W", "ignore", "-c", EXAMINE_EACH, *map(str, folders.values())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    return {
+        planted: ((folder / "said").read_text(), (folder / "errors").read_text())
+        for planted, folder in folders.items()
+    }
+
+
 @pytest.mark.parametrize("planted", PLANTED)
-def test_what_was_planted_is_found_and_has_a_remedy(tmp_path, planted):
-    text, finding = PLANTED[planted]
-    (tmp_path / "faulty.py").write_text(HEAD + text + "\n")
-    code, output = doctor(tmp_path, "faulty.py", "--try", "0.5", "-u", "100")
+def test_what_was_planted_is_found_and_has_a_remedy(said, planted):
+    finding = PLANTED[planted][1]
+    output, errors = said[planted]
+    assert errors == ""
     assert finding in output
     assert "-> " in output.partition(finding)[2] or ";" in output.partition(finding)[2]
-    assert code == (1 if "problem  " in output else 0)
+    assert output.splitlines()[-1] == str(int("problem  " in output))
 
 
-def test_a_file_that_is_not_there(tmp_path):
-    code, output = doctor(tmp_path, "nowhere.py")
-    assert "problem  locustfile  nowhere.py: there is no such file" in output
+@pytest.mark.parametrize(
+    ("content", "finding", "remedy"),
+    [
+        (None, ": there is no such file; is the path right?", ""),
+        ("", " has no user class that can run", "write a class that inherits a user class"),
+        ("x = (\n", ":1 cannot be imported: SyntaxError", "mend the line"),
+        (
+            "x = 1\nraise OSError('gone')\n",
+            ":2 cannot be imported: OSError: gone",
+            "a locustfile is",
+        ),
+        ("import sys\nsys.exit('bye')\n", ":2 cannot be imported: SystemExit: bye", "a locustfile"),
+        (b"\xff\xfe", ":1 cannot be imported: SyntaxError: (unicode error)", "mend the line"),
+    ],
+)
+def test_a_file_that_is_none(tmp_path, monkeypatch, content, finding, remedy):
+    file = tmp_path / "odd_one.py"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    found = [each for each in examine(file) if each.level == PROBLEM]
+    assert [each.subject for each in found] == ["locustfile"]
+    assert f"{file}{finding}" in found[0].text
+    assert found[0].remedy.startswith(remedy)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    code, output = doctor(tmp_path, ".")
+    assert "problem  locustfile  .: it is a folder; name one of its files" in output
     assert code == 1
+
+
+def test_what_is_wrong_with_several_classes_is_said_once_for_each(tmp_path):
+    text = """
+class Odd(ProtocolUser):
+    host = 'tpc://127.0.0.1:1'
+    tasks = [print]
+
+class Far(ProtocolUser):
+    host = 'mqtt://127.0.0.1:99999'
+    tasks = [print]
+
+class Away(ProtocolUser):
+    host = 'tcp://127.0.0.1:1'
+    tasks = [print]
+"""
+    (tmp_path / "several.py").write_text(HEAD + text)
+    _, output = doctor(tmp_path, "several.py")
+    found = [line.split(maxsplit=2) for line in output.splitlines() if line.startswith("problem")]
+    assert [(subject, said.split(":")[0]) for _, subject, said in found] == [
+        ("locustfile", "Odd"),
+        ("locustfile", "Far"),
+        ("hosts", "Away"),
+    ]
+
+
+def test_a_host_that_is_for_no_class_is_said_once(tmp_path):
+    (tmp_path / "one.py").write_text(HEAD + "\n    host = 'tcp://127.0.0.1:1'\n")
+    _, output = doctor(tmp_path, "one.py", "--host", "mqtt://127.0.0.1")
+    assert output.count("problem") == 2  # and the count
+    assert "--host mqtt://... is for none of the user classes (Widget)" in output
 
 
 def test_a_standard_library_that_gevent_has_not_patched(tmp_path):
@@ -155,7 +259,7 @@ def test_a_locustfile_that_is_well_gives_exit_code_0_and_no_warning(tmp_path):
     (tmp_path / "well.py").write_text(HEAD)
     code, output = doctor(tmp_path, "well.py", "--try", "0.5")
     assert output.endswith("\nno problems, no warnings\n")
-    assert "note     hosts       Widget connects by itself, or has no host" in output
+    assert "note     hosts       Widget names no host that could be tried" in output
     assert " calls in 0.5 s, none failed" in output
     assert code == 0
 

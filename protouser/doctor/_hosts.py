@@ -23,6 +23,10 @@ _PATIENCE: Final = 5.0
 _HTTP_PORTS: Final = {"http": 80, "https": 443}
 
 
+class _NoHostError(Exception):
+    """A class that is to open its host has none."""
+
+
 def hosts(user_classes: Sequence[type[User]], given: str | None) -> Iterator[Finding]:
     """Connect once for each user class, as its first user would, and close again."""
     for user_class in user_classes:
@@ -37,24 +41,28 @@ def _examine(user_class: type[User], given: str | None) -> Finding:
             place = _reach(user_class, given)
     except gevent.Timeout:
         return Finding(PROBLEM, "hosts", f"{name}: no answer in time", "is the server well?")
+    except _NoHostError:
+        text = f"{name} has no host to connect to"
+        return Finding(PROBLEM, "hosts", text, "write host = ... on it, or give --host")
     except (ProtouserError, OSError) as error:
         remedy = "" if ";" in str(error) else "start the server, or mend the host"
         return Finding(PROBLEM, "hosts", f"{name}: {error}", remedy)
     if place is None:
-        text = f"{name} connects by itself, or has no host: not tried"
-        return Finding(NOTE, "hosts", text, "--try 3 runs its tasks for 3 s")
+        text = f"{name} names no host that could be tried"
+        return Finding(NOTE, "hosts", text, "--try 3 runs its tasks for 3 s, wherever they connect")
     return Finding(FINE, "hosts", f"{name}: {place} answers ({duration((now() - began) * 1e9)})")
 
 
 def _reach(user_class: type[User], given: str | None) -> str | None:
     """Connect and close; where that was, or None where nobody but the class knows how."""
     if issubclass(user_class, ProtocolUser):
-        user_class.check_host(given)
         host: Any = given if given and user_class.accepts_host(given) else user_class.host
         if user_class.connect is ProtocolUser.connect and user_class._opens(host, given):
             return _open(user_class, host)
         if user_class.connect is not ProtocolUser.connect:
             return None
+        if user_class.client_class is not None and not host:
+            raise _NoHostError
     host = given or user_class.host
     return _dial(str(host), user_class) if host else None
 

@@ -12,18 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from protouser._attach import check_hosts_of
 from protouser._errors import ConfigurationError
 from protouser._proxy import PROXY
 from protouser._secrets import masked
 from protouser.doctor._blocking import blocking_libraries
+from protouser.doctor._classes import Classes
 from protouser.doctor._environment import adapters_that_fail, patches, versions
 from protouser.doctor._feeders import feeders
 from protouser.doctor._finding import FINE, NOTE, PROBLEM, WARNING, Finding
 from protouser.doctor._forks import Opened, opened_by_import
 from protouser.doctor._hosts import hosts
 from protouser.doctor._limits import limits
-from protouser.doctor._proxy import proxy_of_a_run, use_proxy
 from protouser.doctor._trial import trial
 
 __all__ = ["add_arguments", "examine", "run"]
@@ -106,16 +105,17 @@ def examine(
     before = Opened.now()
     try:
         user_classes, variables = _imported(locustfile)
-    except Exception as error:  # noqa: BLE001  whatever the file raises
-        yield Finding(PROBLEM, "locustfile", _why(locustfile, error), "mend it")
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever the file raises
+        yield _refusal(locustfile, error)
         return
     yield from opened_by_import(before, Opened.now(), variables)
     yield from blocking_libraries(locustfile, variables)
-    yield from _classes(locustfile, user_classes, host, proxy)
+    classes = Classes(locustfile, user_classes, host, proxy)
+    yield from classes
     yield from feeders()
     yield from limits(user_classes, users, processes, host)
-    reachable = True
-    for finding in hosts(user_classes, host) if connect else ():
+    reachable = len(classes.sound) == len(user_classes)
+    for finding in hosts(classes.sound, host) if connect else ():
         reachable = reachable and finding.level != PROBLEM
         yield finding
     if seconds and user_classes and reachable:
@@ -123,44 +123,37 @@ def examine(
 
 
 def _imported(file: Path) -> tuple[list[type[User]], dict[str, Any]]:
+    if file.is_dir():
+        raise ConfigurationError("it is a folder; name one of its files")
     if not file.is_file():
-        raise ConfigurationError("there is no such file")
+        raise ConfigurationError("there is no such file; is the path right?")
     classes, _shapes = load_locustfile(str(file.resolve()))
     return list(classes.values()), vars(sys.modules[file.stem])
 
 
-def _classes(
-    file: Path, user_classes: list[type[User]], host: str | None, proxy: str | None
-) -> Iterator[Finding]:
-    if not user_classes:
-        text = f"{file} has no user class that can run"
-        yield Finding(PROBLEM, "locustfile", text, "is abstract = True left in it?")
-        return
-    try:
-        wanted = proxy_of_a_run(proxy)
-        use_proxy(user_classes, wanted)
-        check_hosts_of(user_classes, host, wanted)
-    except ConfigurationError as error:
-        remedy = "" if ";" in str(error) else "mend the host"
-        yield Finding(PROBLEM, "locustfile", str(error), remedy)
-    for each in user_classes:
-        if not each.tasks:
-            text = f"{each.__name__} has no task"
-            yield Finding(PROBLEM, "locustfile", text, "mark one of its methods with @task")
-    names = ", ".join(each.__name__ for each in user_classes)
-    yield Finding(FINE, "locustfile", f"{file} has {names}")
-
-
-def _why(file: Path, error: Exception) -> str:
+def _refusal(file: Path, error: BaseException) -> Finding:
+    """What a file that cannot be imported raised, where it did, and what to do about it."""
     if isinstance(error, ConfigurationError):
-        return f"{file}: {error}"
+        text = f"{file}: {error}"
+        return Finding(PROBLEM, "locustfile", text, "" if ";" in text else "mend it")
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename == str(file.resolve())
     ]
-    place = f":{frames[-1].lineno}" if frames else ""
-    return f"{file}{place} cannot be imported: {type(error).__name__}: {error}"
+    line = frames[-1].lineno if frames else getattr(error, "lineno", None)
+    place = f"{file}:{line}" if line else str(file)
+    text = f"{place} cannot be imported: {type(error).__name__}: {error}"
+    return Finding(PROBLEM, "locustfile", text, _remedy(error))
+
+
+def _remedy(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        package = str(error.name).partition(".")[0]
+        return f"install what brings {package!r} into {sys.prefix}, or start where its file is"
+    if isinstance(error, SyntaxError):
+        return "mend the line"
+    return "a locustfile is imported before a test: move what can fail into on_start() or prepare()"
 
 
 def _count(found: list[Finding], level: str) -> int:

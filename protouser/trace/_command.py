@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -39,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
                 shown.note(record)
         sys.stdout.write(f"{shown.summary(options.file)}\n")
         sys.stdout.flush()
-    except BrokenPipeError:  # as where "| head" has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # which says nothing about the file
+        raise
     except OSError as error:
         sys.stderr.write(f"protouser trace: {options.file}: {(error.strerror or '').lower()}\n")
         return 2
