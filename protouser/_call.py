@@ -413,7 +413,8 @@ class Call:
             self._count(outcome, reason)
 
     def _count(self, outcome: str, reason: BaseException | None) -> None:
-        if outcome and self._session.trace is not None:
+        session = self._session
+        if (session.traces_successes and outcome) or (outcome is FAILURE and session.trace):
             self._trace(outcome, reason)
         if outcome is CANCELLED or outcome is SKIPPED:
             self._session.figures.count(self.type, self.name, outcome)

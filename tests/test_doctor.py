@@ -62,6 +62,10 @@ PLANTED = {
         "class Broken(Widget):\n    @task\n    def work(self):\n        raise KeyError('gone')",
         "problem  tasks       KeyError: 'gone'",
     ),
+    "a start that fails": (
+        "class Early(Widget):\n    def on_start(self):\n        raise KeyError('early')",
+        "problem  tasks       KeyError: 'early' (once)",
+    ),
     "a server that is down": (
         "class Away(ProtocolUser):\n    host = 'tcp://127.0.0.1:1'\n    tasks = [print]",
         "problem  hosts       Away: cannot connect to tcp://127.0.0.1:1: connection refused",
@@ -256,11 +260,24 @@ def test_an_adapter_that_does_not_load(tmp_path):
 
 
 def test_a_locustfile_that_is_well_gives_exit_code_0_and_no_warning(tmp_path):
-    (tmp_path / "well.py").write_text(HEAD)
+    options = """
+    def on_start(self):
+        assert self.environment.parsed_options.colour == "blue"
+
+from locust import events
+
+@events.init_command_line_parser.add_listener
+def add_options(parser):
+    parser.add_argument("--colour", default="blue")
+"""
+    (tmp_path / "well.py").write_text(HEAD + options)
+    (tmp_path / "locust.conf").write_text("protouser-json = results.json\n")
     code, output = doctor(tmp_path, "well.py", "--try", "0.5")
     assert output.endswith("\nno problems, no warnings\n")
     assert "note     hosts       Widget names no host that could be tried" in output
     assert " calls in 0.5 s, none failed" in output
+    assert "--try" not in output  # it is given
+    assert not (tmp_path / "results.json").exists()
     assert code == 0
 
 

@@ -9,6 +9,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,7 +118,7 @@ def examine(
     reachable = len(classes.sound) == len(user_classes)
     for finding in hosts(classes.sound, host) if connect else ():
         reachable = reachable and finding.level != PROBLEM
-        yield finding
+        yield replace(finding, remedy="") if seconds and finding.level == NOTE else finding
     if seconds and user_classes and reachable:
         yield from trial(user_classes, host, seconds)
 

@@ -6,6 +6,7 @@ from locust import User
 from locust.env import Environment
 from locust.runners import LocalRunner
 
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,7 @@ def load(
     seconds: float = 3.0,
     host: str | None = None,
     stop_timeout: float = 0.0,
+    options: Namespace | None = None,
 ) -> Results:
     """Run users of the classes for some seconds, or until they have all ended.
 
@@ -37,12 +39,18 @@ def load(
         seconds: how long; the test ends earlier when no user is left.
         host: as ``--host``.
         stop_timeout: as ``--stop-timeout``: how long running tasks may take to finish.
+        options: what users find as ``self.environment.parsed_options``.
 
     Raises:
         ConfigurationError: a host that no run can reach, or a schedule that cannot be read, before
             the load starts.
     """
-    environment = Environment(user_classes=list(user_classes), host=host, stop_timeout=stop_timeout)
+    environment = Environment(
+        user_classes=list(user_classes),
+        host=host,
+        stop_timeout=stop_timeout,
+        parsed_options=options,
+    )
     check_hosts(environment)
     check_schedules(user_classes)
     session = attach(environment)
