@@ -300,6 +300,12 @@ def test_a_view_of_a_call_without_anything_is_one_line(written):
     )
 
 
+def test_a_worker_is_told_by_its_host_and_four_digits(written):
+    record = json.loads(written.read_text().splitlines()[0])
+    head = view({**record, "worker": "load-7.example_2c501a0861a147238899c01ad4a2b02d"})
+    assert head.splitlines()[0].endswith("  (Shop 1, in visit, on load-7.example_2c50)")
+
+
 def test_text_that_looks_like_bytes_is_left_as_it_is(written):
     record = json.loads(written.read_text().splitlines()[0])
     assert "  < hex tables" in view({**record, "response": "hex tables"})

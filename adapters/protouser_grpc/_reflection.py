@@ -55,7 +55,8 @@ def ask_server(exchange: Exchange, timeout: float | None, source: str) -> Reflec
     until = None if timeout is None else now() + timeout
     dialogue, listed = _begin(exchange, source)
     if listed.HasField("error_response"):
-        reason = listed.error_response.error_message
+        error = listed.error_response
+        reason = error.error_message or f"error {error.error_code}"
         raise ConfigurationError(f"{source} refuses to list its services: {reason}")
     told = Reflected([service.name for service in listed.list_services_response.service])
     wanted = [Request(file_containing_symbol=name) for name in told.services]

@@ -13,6 +13,8 @@ __all__ = ["in_colours", "moment", "view"]
 _COLOURS: Final = {"success": 32, "failure": 31, "cancelled": 33, "skipped": 33}
 _OUTCOME_WIDTH: Final = len("cancelled")
 _TIME_WIDTH: Final = len("1234.567 ms")
+#: The host and the beginning of 32 digits tell workers apart.
+_WORKER: Final = re.compile(r"(_[0-9a-f]{4})[0-9a-f]{28}$")
 #: Bytes, cut or not.
 _HEX: Final = re.compile(r"hex ((?:[0-9a-f]{2} ?)+)[0-9a-f]?(\.\.\..*)?")
 _HEX_COLUMNS: Final = 16
@@ -52,7 +54,7 @@ def _head(record: dict[str, Any], colours: bool) -> str:
         outcome = f"\x1b[{_COLOURS[record['outcome']]}m{outcome}\x1b[0m"
     took = "" if record["ms"] is None else f"{record['ms']:.3f} ms"
     inside = f"in {record['transaction']}" if record["transaction"] else ""
-    worker = f"on {record['worker']}" if record.get("worker") else ""
+    worker = _WORKER.sub(r"\1", f"on {record['worker']}") if record.get("worker") else ""
     who = ", ".join(filter(None, (record["user"], inside, worker)))
     name = f"{record['type']} {record['name']}"
     return f"{at}  {outcome} {took:>{_TIME_WIDTH}}  {name}{who and f'  ({who})'}"

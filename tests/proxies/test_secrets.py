@@ -106,6 +106,7 @@ def encoded(password):
 def test_a_run(locustfile, wanted, run_locust, tmp_path):
     outputs = ["--csv", "csv", "--html", "report.html", "--logfile", "log", "--loglevel", "DEBUG"]
     outputs += ["--protouser-json", "ours.json", "--protouser-csv", "ours"]
+    outputs += ["--protouser-html", "ours.html"]
     outputs += [
         "--protouser-threshold",
         "failures < 1%",
@@ -129,7 +130,7 @@ def test_a_run(locustfile, wanted, run_locust, tmp_path):
     assert f"{USER}:***@" in files["ours.json"]
     assert f"{USER}:***@" in files["trace.jsonl"]
     assert "407" in files["page-1"]
-    assert len(files) >= 16, sorted(files)
+    assert len(files) >= 17, sorted(files)
 
 
 def doctor(folder, *arguments, **environment):
