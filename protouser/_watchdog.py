@@ -31,7 +31,7 @@ from gevent.hub import Hub
 from protouser._call import now
 from protouser._executors._native import forget_in_child, get_ident, native_sleep, start_thread
 
-__all__ = ["Block", "Delays", "Place", "Watchdog", "debugger_attached"]
+__all__ = ["Block", "Delays", "Place", "Watchdog", "debugger_attached", "is_library"]
 
 _BEAT: Final = 0.02
 _SHOUT_AFTER: Final = 5.0
@@ -323,7 +323,7 @@ def _sample(ident: int) -> tuple[FrameType, _Sample] | None:
     while walked is not None:
         if walked.f_code is Watchdog._beat.__code__:
             return None  # the beat itself: the process wants the processor
-        if place is None and not _is_library(walked.f_code.co_filename):
+        if place is None and not is_library(walked.f_code.co_filename):
             place = _place_of(walked)
         root, walked = walked, walked.f_back
     via = "" if place in (None, innermost) else _described(innermost)
@@ -347,7 +347,7 @@ def _shout(seconds: float, sample: _Sample) -> None:
 
 
 @functools.cache
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
     """Whether a file is the standard library's, an installed package's or protouser's own."""
     if filename.startswith("<frozen "):
         return True

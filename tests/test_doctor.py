@@ -44,7 +44,8 @@ PLANTED = {
         "from gevent.monkey import get_original\n"
         "sleep = get_original('time', 'sleep')\n"
         "get_original('_thread', 'start_new_thread')(lambda: sleep(60), ())\nsleep(0.2)",
-        "problem  forks       the import started 1 thread(s)",
+        "problem  forks       the import started 1 thread(s), which forked workers do not have:"
+        " <lambda> (",
     ),
     "a library that blocks": (
         "import sqlite3",
@@ -60,11 +61,11 @@ PLANTED = {
     ),
     "a task that fails": (
         "class Broken(Widget):\n    @task\n    def work(self):\n        raise KeyError('gone')",
-        "problem  tasks       KeyError: 'gone'",
+        "problem  tasks       KeyError: 'gone' at faulty.py:15, in work (",
     ),
     "a start that fails": (
         "class Early(Widget):\n    def on_start(self):\n        raise KeyError('early')",
-        "problem  tasks       KeyError: 'early' (once)",
+        "problem  tasks       KeyError: 'early' at faulty.py:14, in on_start (once)",
     ),
     "a server that is down": (
         "class Away(ProtocolUser):\n    host = 'tcp://127.0.0.1:1'\n    tasks = [print]",
@@ -88,7 +89,8 @@ PLANTED = {
     ),
     "a class without a task": (
         "class Idle(ProtocolUser):\n    pass",
-        "problem  locustfile  Idle has no task",
+        "problem  locustfile  Idle has no task\n"
+        "                     -> mark one of its methods with @task\n",
     ),
     "too many users for a process": (
         "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
@@ -165,6 +167,9 @@ def test_what_was_planted_is_found_and_has_a_remedy(said, planted):
     assert finding in output
     assert "-> " in output.partition(finding)[2] or ";" in output.partition(finding)[2]
     assert output.splitlines()[-1] == str(int("problem  " in output))
+    for subject in ("tasks", "calls"):  # what is known to fail is not tried
+        assert "problem  hosts" not in output or f"problem  {subject}" not in output
+        assert "problem  locustfile" not in output or f"problem  {subject}" not in output
 
 
 @pytest.mark.parametrize(

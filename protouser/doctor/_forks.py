@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from protouser._client import ProtocolClient
+from protouser._watchdog import is_library
 from protouser.doctor._finding import FINE, PROBLEM, Finding
 
 __all__ = ["Opened", "opened_by_import"]
@@ -49,10 +50,25 @@ def opened_by_import(
         text = f"the import opened {len(sockets)} socket(s): forked workers would share them"
         yield Finding(PROBLEM, "forks", text, _REMEDY)
     if threads := after.threads - before.threads:
-        text = f"the import started {len(threads)} thread(s), which forked workers do not have"
+        text = (
+            f"the import started {len(threads)} thread(s), which forked workers do not have:"
+            f" {', '.join(sorted(map(_work_of, threads)))}"
+        )
         yield Finding(PROBLEM, "forks", text, _REMEDY.replace("open", "start"))
     if not named and not sockets and not threads:
         yield Finding(FINE, "forks", "the import opens nothing that forked workers would share")
+
+
+def _work_of(thread: int) -> str:
+    """The innermost line of a thread that is no library's; its innermost one where all are."""
+    innermost = sys._current_frames().get(thread)
+    frame = innermost
+    while frame is not None and is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    frame = frame or innermost
+    if frame is None:
+        return "one that has ended"
+    return f"{frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})"
 
 
 def _sockets() -> Iterator[int]:

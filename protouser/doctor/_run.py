@@ -112,15 +112,19 @@ def examine(
     yield from opened_by_import(before, Opened.now(), variables)
     yield from blocking_libraries(locustfile, variables)
     classes = Classes(locustfile, user_classes, host, proxy)
-    yield from classes
+    well = True
+    for finding in classes:
+        well = well and finding.level != PROBLEM
+        yield finding
     yield from feeders()
     yield from limits(user_classes, users, processes, host)
-    reachable = len(classes.sound) == len(user_classes)
     for finding in hosts(classes.sound, host) if connect else ():
-        reachable = reachable and finding.level != PROBLEM
+        well = well and finding.level != PROBLEM
         yield replace(finding, remedy="") if seconds and finding.level == NOTE else finding
-    if seconds and user_classes and reachable:
+    if seconds and well:
         yield from trial(user_classes, host, seconds)
+    elif seconds:
+        yield Finding(NOTE, "tasks", "not tried, since they would fail", "mend what is said above")
 
 
 def _imported(file: Path) -> tuple[list[type[User]], dict[str, Any]]:

@@ -6,6 +6,8 @@ from locust import User
 
 import inspect
 import logging
+import os
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from typing import Final
 
 import gevent
 
-from protouser._watchdog import Block, Watchdog
+from protouser._watchdog import Block, Watchdog, is_library
 from protouser.doctor._finding import FINE, PROBLEM, WARNING, Finding
 from protouser.doctor._options import options_of_a_run
 from protouser.testing import Results, load
@@ -53,7 +55,9 @@ def trial(
 
 
 def _outcome(results: Results, seconds: float) -> Iterator[Finding]:
-    errors = Counter(f"{type(error).__name__}: {error}" for error in results.errors)
+    errors = Counter(
+        f"{type(error).__name__}: {error}{_place_of(error)}" for error in results.errors
+    )
     for text, times in errors.items():
         yield Finding(PROBLEM, "tasks", f"{text} ({_times(times)})", "mend the locustfile")
     failed = Counter(
@@ -70,6 +74,14 @@ def _outcome(results: Results, seconds: float) -> Iterator[Finding]:
         yield Finding(
             FINE, "calls", f"{len(results.reports):,} calls in {seconds:g} s, none failed"
         )
+
+
+def _place_of(error: BaseException) -> str:
+    """The innermost line that is neither a library's nor ours."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not is_library(frame.filename):
+            return f" at {os.path.basename(frame.filename)}:{frame.lineno}, in {frame.name}"
+    return ""
 
 
 def _times(count: int) -> str:
