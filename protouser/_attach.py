@@ -32,12 +32,14 @@ from protouser._proxy_setting import check_http_users
 from protouser._results import (
     BASELINE,
     CSV,
+    EXPORTER,
     HDR,
     HTML,
     JSON,
     Baseline,
     ResultFiles,
     add_tabs,
+    serve_figures,
     write_hdr,
 )
 from protouser._schedule import check_schedules, schedule_lines, schedules
@@ -68,6 +70,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     TRACE_FILE,
     TRACE_LIMIT,
     MONITOR,
+    EXPORTER,
     FLOOR,
     PROXY,
 )
@@ -131,6 +134,7 @@ def _add_schedules(session: Session) -> None:
 def _listen_where_results_are(session: Session, environment: Environment) -> None:
     events = environment.events
     add_tabs(session, environment)
+    serve_figures(session, environment)
     events.test_start.add_listener(lambda environment, **_: add_floors(session, environment))
     files, judge = ResultFiles(session), Judge(session, environment)
     events.test_start.add_listener(lambda environment, **_: judge.start())
@@ -188,9 +192,9 @@ def _on_init(environment: Environment, **_event: Any) -> None:
         check_thresholds(environment)
         check_limits(environment)
         Feeding.of(environment).check()
+        attach(environment).whole_process = True
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
-    attach(environment).whole_process = True
     # The loop's clock stood still while everything was imported; a timer that is set now, such as
     # that of --run-time, would be short by as much.
     gevent.get_hub().loop.update_now()

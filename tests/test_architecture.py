@@ -37,6 +37,7 @@ THIRD_PARTY = {
     "protouser.demo": {"rich"},
     "protouser._results._web": {"flask"},  # Locust's web UI is a Flask application
     "protouser.monitor": {"prometheus_client", "psutil"},
+    "protouser._results._exporter": {"prometheus_client"},
     "protouser._results._hdr": {"hdrh"},
     "protouser._http_proxy": {"geventhttpclient"},
     "protouser._extractors": {"jsonpath"},
