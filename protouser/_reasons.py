@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 #: The reason of those that are grouped without their words.
 OTHER_REASONS: Final = "(other reasons)"
 
-_MOST: Final = 50
+_MOST: Final = 20
 _MOST_ROWS: Final = 1000
 _NUMBER: Final = re.compile(r"[\w-]*\d[\w-]*")
 _ADVICE: Final = (
