@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Self, TypeVar, Unpack
 import gevent
 from gevent.lock import BoundedSemaphore
 
+from protouser._call import now
 from protouser._client import CallOptions, ProtocolClient
 from protouser._correlation import Correlate, CorrelatedRequest
 from protouser._errors import ConfigurationError
@@ -61,6 +62,7 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         self._attempts = 0
         self._failed = 0
         self._vain = False
+        self._opened_at = 0.0
         self._failure: Exception | None = None
         self._messages = MessageOptions.of(self, self.options)
         self.correlate = self._messages.correlate
@@ -153,6 +155,7 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
 
     def open(self) -> Self:
         super().open()
+        self._opened_at = now()
         connection = self.connection
         if connection is not None and self.user is not None:
             if self.handlers:
@@ -201,7 +204,8 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         before = self.connection
         if before is None or self._failure is not None:
             return
-        was_vain, self._vain = self._vain, before.lost and not before.served
+        short = now() - self._opened_at < _LONGEST_PAUSE
+        was_vain, self._vain = self._vain, short and before.lost and not before.served
         if not self._vain:
             self._failed = 0
         elif was_vain:  # the first one may have met a restart

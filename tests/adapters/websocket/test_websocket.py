@@ -5,6 +5,7 @@ from __future__ import annotations
 from locust import task
 
 import base64
+import contextlib
 import json
 
 import gevent
@@ -393,3 +394,20 @@ def test_waiting_calls_are_told_of_the_end(client):
     client.close()
     with pytest.raises(ConnectionLost, match="was closed here"):
         asking.get(timeout=SOON)
+
+
+def test_a_server_that_closes_each_connection_is_not_asked_as_fast_as_the_machine_can(
+    server, connected
+):
+    client = connected(server.url("/close?code=1013"))
+    before = server.stats()["accepted"]
+
+    def ask_without_end():
+        while True:
+            with contextlib.suppress(ConnectionLost):
+                client.request("hello")
+
+    asking = gevent.spawn(ask_without_end)
+    gevent.sleep(1)
+    asking.kill()
+    assert 1 <= server.stats()["accepted"] - before <= 12
