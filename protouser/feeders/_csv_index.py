@@ -18,9 +18,12 @@ from protouser.feeders._csv_format import CsvFormat
 from protouser.feeders._csv_pass import LONGEST_FIELD
 from protouser.feeders._data_file import DataFile, Fingerprint, complain
 from protouser.feeders._progress import SLICE, Progress
-from protouser.feeders._row_index import ONE_BYTE, NotIndexable, RowIndex, reader_of
+from protouser.feeders._row_index import ONE_BYTE, NotIndexable, RowIndex, ends_inside, reader_of
 
 __all__ = ["CsvIndex", "IndexedRows"]
+
+
+_BLANK = (b"\n", b"\r\n")
 
 
 class CsvIndex(RowIndex):
@@ -75,15 +78,14 @@ class _Records:
         for line in lines:
             begin = offset
             offset += len(line)
-            if self._skip:
-                self._skip -= 1
-                continue
-            if line in (b"\n", b"\r\n") or (comment is not None and line.startswith(comment)):
+            no_row = self._skip > 0 or (comment is not None and line.startswith(comment))
+            if ends_inside(line):
+                raise NotIndexable
+            if no_row or line in _BLANK:
+                self._skip = max(0, self._skip - 1)
                 continue
             if quote and quote in line:
                 offset += self._rest(line, lines)
-            elif line.find(b"\r", 0, -2) >= 0:
-                raise NotIndexable  # a lone carriage return ends a row, too
             if self._headers:
                 self._headers = 0
                 continue
@@ -98,6 +100,8 @@ class _Records:
             b"".join(held), quotes == held[-1].count(self._quote)
         ):
             line = next(lines, b"")
+            if ends_inside(line):
+                raise NotIndexable
             if not line or length > LONGEST_FIELD:
                 complain(self._name, "a quote is opened and never closed")
             held.append(line)

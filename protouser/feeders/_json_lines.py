@@ -10,7 +10,7 @@ from protouser._errors import ConfigurationError
 from protouser.feeders._data_file import DataFile, Fingerprint, complain
 from protouser.feeders._json_text import Fault, parsed
 from protouser.feeders._progress import SLICE, Progress
-from protouser.feeders._row_index import ONE_BYTE, NotIndexable, RowIndex, reader_of
+from protouser.feeders._row_index import ONE_BYTE, NotIndexable, RowIndex, ends_inside, reader_of
 
 __all__ = ["IndexedLines", "LineIndex", "LinesPass", "Make"]
 
@@ -83,8 +83,8 @@ class LineIndex(RowIndex):
         progress = Progress(f"indexing {file.name}", file.size())
         for number, line in enumerate(binary, 1):
             end = offset + len(line)
-            if line.find(b"\r", 0, -2) >= 0:
-                raise NotIndexable  # a lone carriage return ends a line, too
+            if ends_inside(line):
+                raise NotIndexable
             if not line.isspace():
                 self.add(offset, end)
             offset = end

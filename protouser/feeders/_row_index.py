@@ -10,7 +10,7 @@ import os
 from array import array
 from typing import IO, Any, Final
 
-__all__ = ["ONE_BYTE", "NotIndexable", "RowIndex", "reader_of"]
+__all__ = ["ONE_BYTE", "NotIndexable", "RowIndex", "ends_inside", "reader_of"]
 
 #: Encodings in which the byte of a line end is nothing else.
 ONE_BYTE: Final = ("utf-8", "ascii", "iso8859", "cp125", "latin")
@@ -59,6 +59,11 @@ class RowIndex:
         block = number - number % _STRIDE
         offset = self._offsets[number // _STRIDE] + sum(self._lengths[block:number])
         return offset, self._lengths[number]
+
+
+def ends_inside(line: bytes) -> bool:
+    """True where a carriage return ends a line of text inside what bytes take for one line."""
+    return line.find(b"\r", 0, -2) >= 0 or (not line.endswith(b"\n") and line[-2:-1] == b"\r")
 
 
 def reader_of(stream: IO[bytes]) -> Any:

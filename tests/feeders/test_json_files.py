@@ -62,6 +62,11 @@ def test_lines_are_read_however_they_end_and_are_encoded(write, content, order):
 
 
 @pytest.mark.parametrize("order", ORDERS)
+def test_a_carriage_return_alone_ends_a_line(write, order):
+    assert sorted(row.value for row in JsonFeeder(write("1\r2"), order=order)) == [1, 2]
+
+
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("module", [gzip, bz2, lzma])
 def test_compressed_lines_are_known_by_their_name(write, module, order):
     suffix = {gzip: "gz", bz2: "bz2", lzma: "xz"}[module]

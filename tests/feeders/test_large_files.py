@@ -10,6 +10,8 @@ import tracemalloc
 
 import gevent
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protouser import ConfigurationError, CsvFeeder, JsonFeeder
 from protouser.feeders import _data_file, _progress
@@ -115,6 +117,34 @@ def test_what_is_wrong_in_a_large_file_has_its_place_when_it_comes_up(write, nam
         seen.extend(feeder)
     assert error in str(caught.value)
     assert [int(row.n) for row in seen] == [*range(len(seen))]
+
+
+@given(
+    content=st.text(st.sampled_from('aé,"\n\r#'), max_size=40),
+    header=st.booleans(),
+    quotechar=st.sampled_from(['"', None]),
+    skip_lines=st.integers(0, 2),
+    short=st.sampled_from(["error", "none"]),
+    long=st.sampled_from(["error", "drop"]),
+    skip_blank=st.booleans(),
+    comment=st.sampled_from([None, "#"]),
+)
+def test_a_large_file_gives_what_a_small_one_gives(content, **options):
+    def read(**more):
+        feeder = CsvFeeder(io.StringIO(content, newline=""), fields=["x", "y"], **options, **more)
+        try:
+            feeder.prepare()
+            rows = [(row.number, *row) for row in feeder]
+        except ConfigurationError as error:
+            return str(error)
+        return sorted(rows)
+
+    small = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_data_file, "_SMALL", -1)
+        assert read() == small
+        shuffled = read(order="shuffle")
+    assert shuffled == small or isinstance(shuffled, str)
 
 
 @pytest.mark.usefixtures("unchecked")
