@@ -18,7 +18,14 @@ from protouser.feeders._csv_format import CsvFormat
 from protouser.feeders._csv_pass import LONGEST_FIELD
 from protouser.feeders._data_file import DataFile, Fingerprint, complain
 from protouser.feeders._progress import SLICE, Progress
-from protouser.feeders._row_index import ONE_BYTE, NotIndexable, RowIndex, ends_inside, reader_of
+from protouser.feeders._row_index import (
+    ONE_BYTE,
+    NotIndexable,
+    RowIndex,
+    ends_inside,
+    line_at,
+    reader_of,
+)
 
 __all__ = ["CsvIndex", "IndexedRows"]
 
@@ -201,9 +208,10 @@ class IndexedRows:
         if missing < 0 and self._form.long == "drop":
             return values[:missing]
         if missing:
-            self._refuse(number, f"it has {len(values)} of {len(self._names)} values")
+            self._refuse(number, f"the row has {len(values)} values, the header {len(self._names)}")
         return values
 
     def _refuse(self, number: int, reason: str) -> NoReturn:
         self.verify()
-        raise ConfigurationError(f"{self._file.name}, row {number + 1:,}: {reason}")
+        line = line_at(self._read, self._index.place(number)[0])
+        raise ConfigurationError(f"{self._file.name}, line {line:,}, row {number + 1:,}: {reason}")

@@ -6,11 +6,17 @@ import codecs
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
-from protouser._errors import ConfigurationError
 from protouser.feeders._data_file import DataFile, Fingerprint, complain
 from protouser.feeders._json_text import Fault, parsed
 from protouser.feeders._progress import SLICE, Progress
-from protouser.feeders._row_index import ONE_BYTE, NotIndexable, RowIndex, ends_inside, reader_of
+from protouser.feeders._row_index import (
+    ONE_BYTE,
+    NotIndexable,
+    RowIndex,
+    ends_inside,
+    line_at,
+    reader_of,
+)
 
 __all__ = ["IndexedLines", "LineIndex", "LinesPass", "Make"]
 
@@ -123,12 +129,13 @@ class IndexedLines:
         self._stream.close()
 
     def _row(self, number: int) -> Any:
-        place = f"{self._file.name}, row {number + 1:,}"
+        offset, length = self._index.place(number)
         with self._file.reading():
-            text = self._read(*self._index.place(number)).decode(self._index.encoding)
+            text = self._read(offset, length).decode(self._index.encoding)
         try:
             value = parsed(text)
         except Fault as fault:
             self.verify()
-            raise ConfigurationError(f"{place}: {fault.reason}") from None
-        return self._make(place, value)
+            line = line_at(self._read, offset)
+            complain(self._file.name, fault.reason, line=line, column=fault.column)
+        return self._make(f"{self._file.name}, row {number + 1:,}", value)

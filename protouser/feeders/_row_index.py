@@ -10,12 +10,15 @@ import os
 from array import array
 from typing import IO, Any, Final
 
-__all__ = ["ONE_BYTE", "NotIndexable", "RowIndex", "ends_inside", "reader_of"]
+import gevent
+
+__all__ = ["ONE_BYTE", "NotIndexable", "RowIndex", "ends_inside", "line_at", "reader_of"]
 
 #: Encodings in which the byte of a line end is nothing else.
 ONE_BYTE: Final = ("utf-8", "ascii", "iso8859", "cp125", "latin")
 
 _STRIDE: Final = 64
+_CHUNK: Final = 1 << 20
 
 
 class NotIndexable(Exception):
@@ -59,6 +62,15 @@ class RowIndex:
         block = number - number % _STRIDE
         offset = self._offsets[number // _STRIDE] + sum(self._lengths[block:number])
         return offset, self._lengths[number]
+
+
+def line_at(read: Any, offset: int) -> int:
+    """The number of the line that begins at an offset, read from the beginning; for errors."""
+    lines = 1
+    for begin in range(0, offset, _CHUNK):
+        lines += read(begin, min(_CHUNK, offset - begin)).count(b"\n")
+        gevent.sleep(0)
+    return lines
 
 
 def ends_inside(line: bytes) -> bool:

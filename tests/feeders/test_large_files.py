@@ -119,6 +119,32 @@ def test_what_is_wrong_in_a_large_file_has_its_place_when_it_comes_up(write, nam
     assert [int(row.n) for row in seen] == [*range(len(seen))]
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        (
+            "d.csv",
+            CSV + "\n1\n",
+            "d.csv, line 20,003, row 20,001: the row has 1 values, the header 2",
+        ),
+        (
+            "d.csv",
+            '"n","a\nb"\n0,0\n1\n' + "2,3\n" * 99,
+            "d.csv, line 4, row 2: the row has 1 values",
+        ),
+        ("d.jsonl", LINES + '\n{"n" 1}\n', "d.jsonl, line 20,002, column 6: Expecting ':'"),
+    ],
+)
+def test_what_is_wrong_in_a_shuffled_large_file_has_its_line(write, name, content, error):
+    kind = JsonFeeder if name == "d.jsonl" else CsvFeeder
+    feeder = kind(write(content, name), order="shuffle", seed=1)
+    feeder.prepare()
+    with pytest.raises(ConfigurationError) as caught:
+        list(feeder)
+    assert error in str(caught.value)
+
+
 @given(
     content=st.text(st.sampled_from('aé,"\n\r#'), max_size=40),
     header=st.booleans(),
