@@ -6,7 +6,8 @@ the whole test's and there are workers, stock and supply are apart: the master h
 leases rows to the stocks of its workers.
 """
 
-from protouser.feeders._feeder import CsvFeeder, Feeder, JsonFeeder
+from protouser.feeders._feeder import Feeder
+from protouser.feeders._file_feeders import CsvFeeder, JsonFeeder
 from protouser.feeders._row import Row
 
 __all__ = ["CsvFeeder", "Feeder", "JsonFeeder", "Row"]
