@@ -28,7 +28,8 @@ from protouser._checks import Check, run_check
 from protouser._errors import CallSkipped, ProtouserError
 from protouser._excerpt import text_of
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SKIPPED, SUCCESS
-from protouser._histogram import MOST_FRESH
+from protouser._histogram import MOST_FRESH, Histogram
+from protouser._names import as_name
 from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
 from protouser._request import Request
 from protouser._steering import steers_locust
@@ -443,39 +444,48 @@ class Call:
         return verdict
 
     def _report(self, outcome: str, reason: BaseException | None) -> None:
-        session, type_, name, user = self._session, self.type, self.name, self.user
-        start, end, figures = self._start, self._end, session.figures
+        session, user, start, end = self._session, self.user, self._start, self._end
+        figures = session.figures
         assert end is not None
         seconds = end - start
         if user is not None and (user._warm_up or user._transaction) is not None:
             figures = self._noted_by(user, figures, outcome, seconds)
         if self.one_way and outcome is SUCCESS:
-            figures.count(type_, name, ONE_WAY)
+            if (self.type, self.name, ONE_WAY) not in figures.counted:
+                self._take_names()
+            figures.count(self.type, self.name, ONE_WAY)
         else:
-            key = (type_, name, SERVICE, outcome)
-            histogram = figures.timed.get(key) or figures.histogram(key)
+            key = (self.type, self.name, SERVICE, outcome)
+            histogram = figures.timed.get(key) or self._new_histogram(figures, outcome)
             fresh = histogram.fresh
             fresh.append(seconds * 1e9)
             if len(fresh) >= MOST_FRESH:
                 histogram.sort_in()
         if self._lateness is not None or self._spent is not None:
             self._record_other_series(figures, outcome, seconds)
-        length, response = self.response_length, self.response
+        length, response, context = self.response_length, self.response, self.context or {}
         if length is None:
             length = len(response) if type(response) is bytes else _length_of(response)
-        context = self.context
         if user is not None and user._has_context:
-            context = {**self._context_of(user), **(context or {})}
+            context = {**self._context_of(user), **context}
         session.fire(
-            request_type=type_,
-            name=name,
+            request_type=self.type,
+            name=self.name,
             response_time=None if self.one_way else seconds * 1000,
             response_length=length,
             response=response,
-            context=context or {},
+            context=context,
             exception=reason,
             start_time=_EPOCH + start,
         )
+
+    def _new_histogram(self, figures: Figures, outcome: str) -> Histogram:
+        self._take_names()
+        return figures.histogram((self.type, self.name, SERVICE, outcome))
+
+    def _take_names(self) -> None:
+        """Make of the names what Locust can write and send; they are new, or not such already."""
+        self.type, self.name = as_name(self.type), as_name(self.name)
 
     def _noted_by(
         self, user: ProtocolUser, figures: Figures, outcome: str, seconds: float

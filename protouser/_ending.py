@@ -8,12 +8,16 @@ Who presses Ctrl-C again does not want to wait. Then users are killed, in what t
 a moment for their last report, and the results are written all the same.
 
 A user that tells the runner to quit, out of its task, hands that over to a greenlet that lives on.
+
+Ctrl-C in a terminal reaches a worker twice, as a signal and as its master's word to stop. Locust's
+second stop finds the users on their way out already, takes them for gone, and says that the test is
+over while they still end. So the second one waits here for what the first one waits for.
 """
 
 from __future__ import annotations
 
 from locust.env import Environment
-from locust.runners import MasterRunner, Runner
+from locust.runners import STATE_CLEANUP, MasterRunner, Runner
 
 import logging
 import sys
@@ -36,6 +40,7 @@ logger = logging.getLogger(__name__)
 _LONGER_THAN_STOPPING: Final = 70.0
 _IN_A_HURRY: Final = 10.0
 _LOOK_AGAIN: Final = 0.5
+_POLL: Final = 0.02
 
 
 class Ending:
@@ -65,11 +70,16 @@ class Ending:
 
     def _stopping(self, **_event: Any) -> None:
         runner, current = self._environment.runner, gevent.getcurrent()
-        if runner is not None and current in set(runner.user_greenlets):
+        if runner is not None and _is_of_a_user(runner, current):
             # It would kill itself while it waits for the others, and nobody would end the test.
             gevent.spawn(runner.quit if _quits(runner) else self._stop)
             raise gevent.GreenletExit
-        self._stops = current
+        first = self._stops
+        if runner is None or runner.state != STATE_CLEANUP or first is None or first is current:
+            self._stops = current
+            return
+        while runner.state == STATE_CLEANUP and runner.user_greenlets and not first.dead:
+            gevent.sleep(_POLL)
 
     def _before_quitting(self, **_event: Any) -> None:
         if self._ended.is_set() or self._environment.runner is None:
@@ -95,6 +105,14 @@ class Ending:
             runner.stop(send_stop_to_client=False)  # the final figures tell them, and wait
         elif runner is not None:
             runner.stop()
+
+
+def _is_of_a_user(runner: Runner, current: Any) -> bool:
+    """Whether this is the greenlet of a user, or one that ends with it."""
+    if current in set(runner.user_greenlets):
+        return True
+    users = [each.args[0] for each in runner.user_greenlets if each.args]
+    return any(current in getattr(user, "_greenlets", ()) for user in users)
 
 
 def _quits(runner: Runner) -> bool:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Hashable
 from typing import Final
 
-__all__ = ["EVERY_NAME", "OTHER_NAMES", "Names"]
+__all__ = ["EVERY_NAME", "OTHER_NAMES", "Names", "as_name"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,15 @@ _MOST_ROWS: Final = 1000
 _MOST: Final = 200
 _ROW: Final = ("", OTHER_NAMES)
 _ADVICE: Final = "a name should hold no id and no time; name= gives a call another one"
+
+
+def as_name(name: object) -> str:
+    """A name as every file and every message of a worker can hold it, whatever a tester took.
+
+    Half of a surrogate pair, as the JSON of a cut emoji holds it, is written as its escape.
+    """
+    text = str.__str__(name) if isinstance(name, str) else str(name)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 class Names:
@@ -58,11 +67,12 @@ class Names:
         return self._one_of("gauges", name)
 
     def _row(self, type_: str, name: str) -> tuple[str, str]:
-        row = (type_, name)
+        row = (as_name(type_), as_name(name))
         return row if self._admits("names", row, self._most_rows) else _ROW
 
     def _one_of(self, kind: str, name: str) -> str:
-        return name if self._admits(kind, name, self._most_others) else f"(other {kind})"
+        text = as_name(name)
+        return text if self._admits(kind, text, self._most_others) else f"(other {kind})"
 
     def _admits(self, kind: str, name: Hashable, most: int) -> bool:
         known = self._known.setdefault(kind, set())

@@ -25,7 +25,7 @@ from protouser._excerpt import representation, text_of
 from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
 from protouser._figures import Figures
 from protouser._limits import Headroom
-from protouser._names import Names
+from protouser._names import Names, as_name
 from protouser._reasons import Reasons
 from protouser._report import Report
 from protouser._schedule import Schedules
@@ -170,7 +170,7 @@ class Session:
         if not self.running and self.environment is not None and self.environment.runner:
             self._early.append((kind, text))
             return
-        note = Note(self.seconds, kind, text)
+        note = Note(self.seconds, kind, as_name(text))
         if self.reports:
             self._unsent.notes.append(note)
         else:

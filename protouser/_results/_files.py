@@ -86,7 +86,7 @@ def write_file(name: str, text: str) -> None:
     path = Path(name)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
         unfinished.replace(path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)

@@ -7,7 +7,9 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 from locust.stats import console_logger
 
+import contextlib
 import json
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from protouser._session import Session
 
 __all__ = ["TRACE", "TRACE_FILE", "TRACE_LIMIT", "Tracing"]
+
+logger = logging.getLogger(__name__)
 
 _FIELD: Final = "protouser-trace"
 _LEFT_OUT: Final = "protouser-trace-left-out"
@@ -106,13 +110,20 @@ class Tracing:
         self._session.trace_with(Trace(Selection.parse(what or "all"), sink, limit, first))
 
     def _write(self, record: dict[str, Any]) -> None:
-        self._write_line(json.dumps(record, ensure_ascii=False))
+        self._write_line(_line_of(record))
 
     def _write_line(self, line: str) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.write(f"{line}\n")
             self._file.flush()
             self._written += 1
+        except OSError as error:
+            text = "%s could not be written: %s; there will be no more traces"
+            logger.error(text, self._path, error.strerror or error)
+            self._close()
+            self._session.trace_with(None)
 
     def _keep(self, record: dict[str, Any]) -> None:
         runner = self._environment.runner
@@ -120,8 +131,7 @@ class Tracing:
         if len(self._waiting) >= _MOST_WAITING:
             self._left_out += 1
             return
-        named = {**record, "worker": runner.client_id}
-        self._waiting.append(json.dumps(named, ensure_ascii=False))
+        self._waiting.append(_line_of({**record, "worker": runner.client_id}))
 
     def _send(self, client_id: str, data: dict[str, Any], **_event: Any) -> None:
         self._count_left_out()
@@ -162,9 +172,15 @@ class Tracing:
         )
 
     def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # what was said when it could not be written
+                file.close()
+
+
+def _line_of(record: dict[str, Any]) -> str:
+    line = json.dumps(record, ensure_ascii=False)
+    return line.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair, in JSON too
 
 
 def _print(record: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from protouser import ProtocolUser, attach
 #: Who ends the test: a task, a shape, or nobody.
 ENDS = os.environ.get("ENDS")
 SECONDS = float(os.environ.get("OPERATION_SECONDS", "0.05"))
+GOODBYE = float(os.environ.get("GOODBYE_SECONDS", "0"))
 
 
 class Operator(ProtocolUser):
@@ -22,6 +23,11 @@ class Operator(ProtocolUser):
     def operate(self):
         with self.measure("operation"):
             gevent.sleep(SECONDS)
+
+    def on_stop(self):
+        if GOODBYE:
+            with self.measure("goodbye"):
+                gevent.sleep(GOODBYE)
 
     def on_start(self):
         if ENDS == "task":

@@ -55,6 +55,17 @@ def test_ctrl_c_on_master_and_workers_loses_nothing(locusts, finish, eventually)
     assert locusts.results()["missing"] == []
 
 
+def test_ctrl_c_waits_for_what_users_still_do_when_they_stop(locusts, finish, eventually):
+    options = ["-u", 4, "-r", 4, "-t", "60s", "--processes", 2, "--headless", "--only-summary"]
+    process = locusts.start(*options, OPERATION_SECONDS="30", GOODBYE_SECONDS="2.5")
+    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    os.killpg(process.pid, signal.SIGINT)
+    finish(process)
+    assert operation(locusts) == {"success": 0, "failure": 0, "cancelled": 4, "one_way": 0}
+    assert locusts.results()["rows"]["goodbye"]["success"] == 4
+    assert locusts.results()["missing"] == []
+
+
 def test_a_worker_that_is_told_to_end_reports_unasked(locusts, finish, eventually):
     master = locusts.master(2, "-u", 4, "-r", 4, "-t", "5s", OPERATION_SECONDS="30")
     environment = {"OPERATION_SECONDS": "30"}
