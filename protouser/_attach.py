@@ -142,7 +142,7 @@ def _listen_where_results_are(session: Session, environment: Environment) -> Non
     baseline = Baseline(session, environment)
     events.test_start.add_listener(lambda environment, **_: baseline.start())
     events.test_stop.add_listener(lambda environment, **_: baseline.conclude())
-    exit_code = ExitCode(environment)
+    exit_code = ExitCode(session)
     events.test_start.add_listener(lambda environment, **_: exit_code.forget())
     events.test_stop.add_listener(lambda **_: exit_code.decide(judge.passed, baseline.passed))
     session.each_second.append(lambda: _count_users(session))

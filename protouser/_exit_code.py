@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from locust.env import Environment
-
+import logging
 from typing import Final
+
+from protouser._session import Session
 
 __all__ = ["CROSSED", "ExitCode"]
 
-#: A threshold was crossed, or the run is worse than its baseline.
+logger = logging.getLogger(__name__)
+
+#: A threshold was crossed, the run is worse than its baseline, or neither can be known.
 CROSSED: Final = 3
 
 
@@ -16,11 +19,13 @@ class ExitCode:
     """What the process ends with; of several tests in one process, the last one decides.
 
     A code that somebody else has set, such as the locustfile, is left alone unless a threshold was
-    crossed.
+    crossed. Figures that lack those of a lost worker prove nothing: such a run does not pass.
     """
 
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
+    def __init__(self, session: Session) -> None:
+        assert session.environment is not None
+        self._session = session
+        self._environment = session.environment
         self._ours: int | None = None
 
     def forget(self) -> None:
@@ -32,6 +37,9 @@ class ExitCode:
     def decide(self, thresholds: bool | None, baseline: bool | None) -> None:
         """A test has ended: which of them holds; None where nothing was asked."""
         if thresholds is False or baseline is False:
+            self._set(CROSSED)
+        elif self._session.missing and (thresholds or baseline):
+            logger.error("the run does not pass, since the figures of a worker are missing")
             self._set(CROSSED)
         elif (
             thresholds and self._only_calls_failed() and self._environment.process_exit_code is None

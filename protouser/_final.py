@@ -76,7 +76,7 @@ class FinalFigures:
         self.session.reports = isinstance(runner, WorkerRunner)
         if isinstance(runner, MasterRunner):
             self.session.known_until = self._clocks.complete_until
-        self._seen = set(runner.clients) if isinstance(runner, MasterRunner) else set()
+        self._seen = _present(runner) if isinstance(runner, MasterRunner) else set()
         if self._registered or runner is None:
             return
         self._registered = True
@@ -153,7 +153,7 @@ class FinalFigures:
             self._all_in.set()
 
     def _wait(self, runner: MasterRunner) -> None:
-        present = {client.id for client in runner.clients.all if client.state != STATE_MISSING}
+        present = _present(runner)
         self._awaited = present - self._finished
         self._all_in.clear()
         for client_id in list(self._awaited):
@@ -167,6 +167,11 @@ class FinalFigures:
                 " their last report is lost",
                 ", ".join(self.session.missing),
             )
+
+
+def _present(runner: MasterRunner) -> set[str]:
+    """The workers that are there; Locust keeps those that were lost for a while."""
+    return {client.id for client in runner.clients.all if client.state != STATE_MISSING}
 
 
 def _stop_users(runner: WorkerRunner) -> None:

@@ -80,13 +80,15 @@ def test_a_worker_that_is_told_to_end_reports_unasked(locusts, finish, eventuall
     assert locusts.results()["missing"] == []
 
 
-def test_a_worker_that_dies_is_named(locusts, finish, eventually):
-    master = locusts.master(2, "-u", 4, "-r", 4, "-t", "5s", OPERATION_SECONDS="0.1")
+def test_a_worker_that_dies_is_named_and_the_run_does_not_pass(locusts, finish, eventually):
+    options = ["-u", 4, "-r", 4, "-t", "5s", "--protouser-threshold", "op *: p50 < 60s"]
+    master = locusts.master(2, *options, OPERATION_SECONDS="0.1")
     dying, staying = locusts.worker(), locusts.worker()
     eventually(lambda: "All users spawned" in master.log.read_text(), "spawning")
     dying.kill()
-    output = finish(master)
+    output = finish(master, 3)
     finish(staying)
+    assert "the run does not pass, since the figures of a worker are missing" in output
     assert len(locusts.results()["missing"]) == 1
     assert "the figures of" in output
     assert "INCOMPLETE: no final figures from" in output
