@@ -284,6 +284,10 @@ class Call:
         """True when the measured interval has ended, though the call may not be reported yet."""
         return self._end is not None
 
+    def runs_in(self, session: Session) -> bool:
+        """True for a call of that session that has begun and is not reported."""
+        return self._session is session and hasattr(self, "_start") and not self._reported
+
     @property
     def left(self) -> bool:
         """True for a stream whose reader left it early."""

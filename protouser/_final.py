@@ -118,6 +118,7 @@ class FinalFigures:
 
     def _at_the_end(self, environment: Environment, **_event: Any) -> None:
         gevent.sleep(0)  # calls that ended in native threads report in greenlets of their own
+        self.session.cancel_unfinished()
         self.session.cut()
         runner = environment.runner
         if isinstance(runner, WorkerRunner):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from locust.env import Environment
 
+import gc
 import logging
 import traceback
 import weakref
@@ -303,6 +304,15 @@ class Session:
         for executor in list(self._executors.values()):
             self.close_executor(executor)
         self._executors.clear()  # not before: what unwinds there asks whether it is in the loop
+
+    def cancel_unfinished(self) -> None:
+        """Cancel what still runs when all users have ended, in greenlets that do not end with them.
+
+        To know such calls all the time would cost every call; to look for them costs once.
+        """
+        for call in [each for each in gc.get_objects() if type(each) is Call]:
+            if call.runs_in(self):
+                call.cancel()
 
     def close_executor(self, executor: Executor) -> None:
         """Close an executor and count the calls that could not be stopped."""

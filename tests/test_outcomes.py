@@ -17,6 +17,7 @@ import math
 import gevent
 import pytest
 from gevent.monkey import get_original
+from gevent.pool import Pool
 
 from protouser import (
     CallSkipped,
@@ -1071,3 +1072,29 @@ def test_what_is_no_exception_in_on_start_ends_its_user_and_closes_it(caplog):
     assert results.seconds < 4
     assert len(closed) == 1
     assert [type(error) for error in results.errors] == [asyncio.CancelledError]
+
+
+# What does not end with its user
+
+
+def test_a_call_in_a_greenlet_of_its_own_that_still_runs_at_the_end_is_cancelled(shape):
+    ended = []
+
+    def make(user):
+        with user.measure("make"):
+            gevent.sleep(0.5)
+        ended.append(user)
+
+    def body(user):
+        pool = Pool()
+        for _ in range(2):
+            pool.spawn(make, user)
+        gevent.spawn(make, user)
+        user.measure("never begun")
+        pool.join()
+
+    results = run(shape, body)
+    gevent.sleep(0.5)
+    assert len(ended) == 3
+    assert counts(results) == (0, 0, 3, 0, 0)
+    assert results.reports == []
