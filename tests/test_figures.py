@@ -225,5 +225,6 @@ def test_a_counter_takes_whole_numbers_of_any_type():
         figures.add("", "", "late", 1.5)
 
 
-def test_rows_with_names_of_several_types_are_sorted_by_their_text():
-    assert figures_of(["b", 10, "a"]).rows() == [("tcp", 10), ("tcp", "a"), ("tcp", "b")]
+def test_names_of_several_types_are_text_that_any_file_and_message_can_hold():
+    figures = over_the_wire(figures_of(["b", 10, "a", ("c", 1), "cut \ud83d"]))
+    assert [name for _, name in figures.rows()] == ["('c', 1)", "10", "a", "b", r"cut \ud83d"]
