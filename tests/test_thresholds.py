@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from protouser import ConfigurationError, ProtocolUser, attach
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SUCCESS, Figures
 from protouser.thresholds import check_thresholds, parse
-from protouser.thresholds._reading import Measured, readings
+from protouser.thresholds._reading import Measured, Reading, readings
+from protouser.thresholds._verdict import Verdict
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ from protouser.thresholds._reading import Measured, readings
             "monitor.db.cpu mean < 80%, over 10s",
             (True, None, None),
             ("monitor", "db.cpu", "mean"),
-            ("<", 80, "number"),
+            ("<", 0.8, "number"),
             (10.0, None),
         ),
         (
@@ -135,7 +136,10 @@ def test_what_can_be_said(text, rows, figure, condition, times):
         ("p95 < 2s, over", "expected a time, such as 30s", ""),
         ("monitor.db: max < 3", "a figure of a monitor is monitor.NAME.SERIES", "monitor.db"),
         ('monitor.db.a{b="c" max < 3', "a bracket is not closed", '{b="c" max < 3'),
-        ("monitor.db.a: max < 3ms", "a monitor is compared with a plain number", "3ms"),
+        ("monitor.db.a: max < 3 pints", "'pints' is no unit of 'db.a'; known are % ns", "3 pints"),
+        ("monitor.db.a_bytes: max < 3ms", "'ms' is no unit of 'db.a_bytes'", "3ms"),
+        ("monitor.db.a_seconds: max < 3MB", "'MB' is no unit of 'db.a_seconds'", "3MB"),
+        ("monitor.db.a_bytes: max < 3MB/s", "'MB/s' is no unit of 'db.a_bytes'", "3MB/s"),
         ('tcp "get: p95 < 2s', "a quote is not closed", '"get: p95 < 2s'),
         (": p95 < 2s", "a type and a name are missing", ":"),
         ("tcp get:", "expected a figure, such as p95, failures or rate", ""),
@@ -181,7 +185,14 @@ def example():
         figures.add("schedule", name, "started", started)
         figures.add("schedule", name, "late", late)
         figures.add("schedule", name, "dropped", dropped)
-    return Measured(figures, 10.0, {"db.cpu": [10.0, 20.0, 90.0]})
+    gauges = {
+        "db.cpu": [10.0, 20.0, 90.0],
+        'db.sent_bytes{device="eth0"}/s': [3e6, 5e6],
+        'db.sent_bytes{device="eth1"}/s': [1e6],
+        "web.cpu": [5.0],
+        "generator.cpu": [0.5],
+    }
+    return Measured(figures, 10.0, gauges)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +220,12 @@ def example():
         ("monitor.db.cpu max < 1", {"": 90}),
         ("monitor.db.cpu mean < 1", {"": 40}),
         ("monitor.db.disk mean < 1", {"": None}),
+        ("monitor.*.cpu: max < 1", {"db.cpu": 90, "web.cpu": 5}),
+        (
+            "monitor.db.sent_bytes/s: mean < 1",
+            {'db.sent_bytes{device="eth0"}/s': 4e6, 'db.sent_bytes{device="eth1"}/s': 1e6},
+        ),
+        ('monitor.db.sent_*{device="eth1"}/s: max < 1', {'db.sent_bytes{device="eth1"}/s': 1e6}),
         ("dropped < 1%", {"": 0.1}),
         ("dropped < 1", {"": 10}),
         ("dropped < 1/s", {"": 1}),
@@ -225,6 +242,25 @@ def test_what_is_looked_at(text, values):
         row: None if value is None else pytest.approx(value, rel=0.004)
         for row, value in values.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "found"),
+    [
+        ("monitor.db.a_bytes: max < 1.5GB", 1.5e9, "2GB"),
+        ("monitor.db.a_bytes: max < 1KiB", 1024, "1,953,125KiB"),
+        ("monitor.db.a_bytes_total/s: max < 10 MB/s", 1e7, "2,000MB/s"),
+        ("monitor.db.a_seconds: max < 250ms", 0.25, "2,000,000,000,000ms"),
+        ("monitor.db.a: max < 2k", 2e3, "2,000,000k"),
+        ("monitor.db.a_ratio: max < 80%", 0.8, "200,000,000,000%"),
+        ("monitor.db.a_percent: max < 80%", 80, "2,000,000,000%"),
+        ("monitor.db.a: max < 80", 80, "2,000,000,000"),
+    ],
+)
+def test_a_figure_of_a_server_has_a_unit(text, limit, found):
+    threshold = parse(text)
+    assert threshold.limit == pytest.approx(limit)
+    assert Verdict.of(threshold, Reading("", 2e9), None).found == found
 
 
 class Worker(ProtocolUser):
@@ -347,6 +383,8 @@ def test_thresholds_of_a_class_are_read_before_the_test(wrong):
         ),
         ("monitor.app.up max < 3", 'it selects q*, sum(a{b!="c"})', "up"),
         ("monitor.app.sum(a) max < 3", "shows no series 'sum(a)'; did you mean", "sum(a)"),
+        ("monitor.web*.up max < 3", "there is no monitor 'web*'", "web*"),
+        ("monitor.*.pages_* max < 3", "the monitor '*' shows no series 'pages_*'", "pages_*"),
     ],
 )
 def test_a_threshold_on_what_nobody_watches_is_an_error_before_the_test(text, reason, marked):
@@ -361,6 +399,9 @@ def test_a_threshold_on_what_nobody_watches_is_an_error_before_the_test(text, re
     check("monitor.db.process_cpu_seconds_total/s: max < 3")
     check('monitor.app.queue{name="x"} max < 3')
     check('monitor.app.sum(a{b!="c"})/s: max < 3')
+    check("monitor.*.node_load*: max < 3")
+    check("monitor.db.node_network_receive_bytes_total/s: max < 3MB")
+    check("monitor.a*.queue*: max < 3")
     with pytest.raises(ConfigurationError) as caught:
         check(text)
     said, _, marks = str(caught.value).split("\n")

@@ -72,11 +72,18 @@ class Selector:
         )
 
     def may_show(self, series: str) -> bool:
-        """True where a series of this name, with or without ``/s`` behind it, may come of it."""
+        """True where a series of this name, with or without ``/s`` behind it, may come of it.
+
+        Of a glob only what stands before the first wildcard is looked at.
+        """
         title = series.removesuffix("/s")
         if self.summed:
-            return title == self.text
-        return fnmatchcase(title.partition("{")[0], self.name)
+            return fnmatchcase(self.text, title) or title == self.text
+        name, _, _ = title.partition("{")
+        begin, mine = (re.split(r"[*?]", glob)[0] for glob in (name, self.name))
+        if begin != name:
+            return begin.startswith(mine) or mine.startswith(begin)
+        return fnmatchcase(name, self.name)
 
 
 def _check_pattern(operator: str, value: str) -> None:

@@ -1,16 +1,17 @@
 """The words of thresholds.
 
     threshold = [("each" | "all") ] [ [TYPE] NAME ":" ] condition { "," clause }
-              | "monitor." NAME "." SERIES [":"] NUMBER_FIGURE OP NUMBER { "," clause }
+              | "monitor." NAME "." SERIES [":"] NUMBER_FIGURE OP NUMBER [UNIT] { "," clause }
     condition = ["service" | "response"] TIME_FIGURE OP NUMBER TIME_UNIT
               | COUNT_FIGURE OP NUMBER [ "%" | "/s" | "/m" ]
               | "counter" NAME OP NUMBER ["/s" | "/m"]
               | ("trend" NAME | "gauge" NAME) NUMBER_FIGURE OP NUMBER
     clause    = "over" NUMBER TIME_UNIT | "abort" ["after" NUMBER TIME_UNIT]
 
-TYPE and NAME are globs, and may be quoted. SERIES is as the monitor shows it; its brackets may
-hold quotes, commas and blanks, so it needs no quotes itself. Nothing here knows of a test; a text
-is read when it is given, and what is wrong with it is marked.
+TYPE and NAME are globs, and may be quoted. SERIES is as the monitor shows it, and may be a glob, or
+without labels, which stands for any. Its brackets may hold quotes, commas and blanks, so it needs no
+quotes itself. Nothing here knows of a test; a text is read when it is given, and what is wrong with
+it is marked.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from protouser.thresholds._threshold import (
     Figure,
     Threshold,
 )
+from protouser.thresholds._units import UNITS, scale_of
 
 __all__ = ["COUNTED", "MONITORED", "parse"]
 
@@ -113,7 +115,7 @@ class _Reader:
         if series and figure.of != "calls":
             self._fail(f"{series} is a time; it goes before a percentile, mean, min or max")
         comparison = self._comparison()
-        limit, kind = self._limit(figure)
+        limit, kind, unit = self._limit(figure)
         window, abort_after = self._clauses()
         return Threshold(
             text=self.text.strip(),
@@ -121,6 +123,7 @@ class _Reader:
             comparison=comparison,
             limit=limit,
             kind=kind,
+            unit=unit,
             type_glob=type_glob,
             name_glob=name_glob,
             together=together,
@@ -198,9 +201,22 @@ class _Reader:
             self._stop(f"{word!r} is no comparison: {' '.join(COMPARISONS)}", begin, end)
         return word
 
-    def _limit(self, figure: Figure) -> tuple[float, str]:
+    def _limit(self, figure: Figure) -> tuple[float, str, str]:
+        """The value in the unit of its kind, the kind, and the unit of a server's figure."""
         number, unit, begin, end = self._number("a value")
-        if figure.of in ("trend", "gauge", "monitor"):
+        if figure.of == "monitor":
+            scale = scale_of(unit, figure.subject)
+            if scale is None:
+                text = f"{unit!r} is no unit of {figure.subject!r}; known are {' '.join(UNITS)}"
+                self._stop(text.rstrip(), begin, end)
+            return number * scale, NUMBER, unit
+        return *self._limit_of_ours(figure, number, unit, (begin, end)), ""
+
+    def _limit_of_ours(
+        self, figure: Figure, number: float, unit: str, place: tuple[int, int]
+    ) -> tuple[float, str]:
+        begin, end = place
+        if figure.of in ("trend", "gauge"):
             if unit not in ("", "%"):
                 self._stop(f"a {figure.of} is compared with a plain number", begin, end)
             return number, NUMBER

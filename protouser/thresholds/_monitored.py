@@ -7,6 +7,7 @@ from locust.runners import WorkerRunner
 
 import difflib
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Final
 
 from protouser._errors import ConfigurationError
@@ -37,14 +38,15 @@ def check_monitored(environment: Environment, thresholds: Iterable[Threshold]) -
 
 def _check(threshold: Threshold, targets: list[Target]) -> None:
     name, _, series = threshold.figure.subject.partition(".")
-    target = next((each for each in targets if each.name == name), None)
+    named = [each for each in targets if fnmatchcase(each.name, name)]
     begin = threshold.text.index(MONITORED) + len(MONITORED)
-    if target is None:
+    if not named:
         names = [each.name for each in targets]
         given = _close(name, names) or f"give it with {MONITOR.flag} {name}=URL"
         _stop(threshold, f"there is no monitor {name!r}; {given}", begin, len(name))
-    elif not any(selector.may_show(series) for selector in target.selectors):
-        texts = [selector.text for selector in target.selectors]
+    selectors = [selector for target in named for selector in target.selectors]
+    if not any(selector.may_show(series) for selector in selectors):
+        texts = [selector.text for selector in selectors]
         shown = ", ".join(texts[:_MOST_SHOWN])
         given = _close(series.removesuffix("/s"), texts) or f"it selects {shown}"
         reason = f"the monitor {name!r} shows no series {series!r}; {given}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 from protouser._figures import FAILURE, ONE_WAY, RESPONSE, SERVICE, SUCCESS, Figures
@@ -12,6 +14,10 @@ from protouser.thresholds._threshold import RATE, SHARE, Threshold
 
 __all__ = ["Measured", "Reading", "readings"]
 
+#: The labels behind a name.
+_LABELS: Final = re.compile(r"\{.*\}(/s)?$")
+#: Gauges of the generator itself.
+_NO_SERVER: Final = "generator."
 _CALLS = (SUCCESS, FAILURE, ONE_WAY)
 #: What is said of slots, and what it is a share of.
 SLOTS: Final = {"dropped": "planned", "late": "started"}
@@ -45,8 +51,10 @@ def readings(threshold: Threshold, measured: Measured) -> list[Reading]:
         trend = measured.figures.trends.get(threshold.figure.subject)
         value = _of_histogram(threshold, trend)
         return [Reading("", None if value is None else value / 1e9)]
-    if of in ("gauge", "monitor"):
-        return [Reading("", _of_gauge(threshold, measured.gauges))]
+    if of == "gauge":
+        return [Reading("", _of_gauge(threshold, measured.gauges, threshold.figure.subject))]
+    if of == "monitor":
+        return _of_monitor(threshold, measured.gauges)
     if of in SLOTS:
         return _of_schedules(threshold, measured)
     rows = [row for row in measured.figures.rows() if threshold.wants(*row)]
@@ -107,8 +115,23 @@ def _of_histogram(threshold: Threshold, histogram: Histogram | None) -> float | 
     return {"min": histogram.minimum, "mean": histogram.mean, "max": histogram.maximum}[measure]
 
 
-def _of_gauge(threshold: Threshold, gauges: dict[str, list[float]]) -> float | None:
-    values = sorted(gauges.get(threshold.figure.subject, []))
+def _of_monitor(threshold: Threshold, gauges: dict[str, list[float]]) -> list[Reading]:
+    """The series of that name; or all that it means, each of which counts for itself."""
+    subject = threshold.figure.subject
+    if subject in gauges:
+        return [Reading("", _of_gauge(threshold, gauges, subject))]
+    found = [
+        name
+        for name in sorted(gauges)
+        if not name.startswith(_NO_SERVER)
+        and (fnmatchcase(name, subject) or fnmatchcase(_LABELS.sub(r"\1", name), subject))
+    ]
+    each = [Reading(name, _of_gauge(threshold, gauges, name)) for name in found]
+    return each or [Reading("", None)]
+
+
+def _of_gauge(threshold: Threshold, gauges: dict[str, list[float]], subject: str) -> float | None:
+    values = sorted(gauges.get(subject, []))
     if not values:
         return None
     measure = threshold.figure.measure

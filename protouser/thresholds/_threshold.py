@@ -58,6 +58,7 @@ class Threshold:
         series: "service" or "response"; None is response where there is one.
         window: seconds before any moment of the test; None is the whole test.
         abort_after: seconds after which the test ends when this fails; None is never.
+        unit: what a server's figure is shown in.
     """
 
     text: str
@@ -71,6 +72,7 @@ class Threshold:
     series: str | None = None
     window: float | None = None
     abort_after: float | None = None
+    unit: str = ""
 
     def passes(self, value: float) -> bool:
         """Whether a value is on the right side."""

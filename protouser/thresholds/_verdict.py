@@ -8,6 +8,7 @@ from typing import Self
 from protouser._duration import duration
 from protouser.thresholds._reading import Reading
 from protouser.thresholds._threshold import RATE, SHARE, TIME, Threshold
+from protouser.thresholds._units import scale_of
 
 __all__ = ["Verdict"]
 
@@ -47,6 +48,10 @@ class Verdict:
         """The value, in the threshold's unit."""
         if self.value is None:
             return "nothing was measured"
+        unit = self.threshold.unit
+        if unit:
+            scale = scale_of(unit, self.threshold.figure.subject) or 1.0
+            return f"{_number(self.value / scale)}{unit}"
         return _shown(self.value, self.threshold.kind)
 
     def sentence(self) -> str:
@@ -67,4 +72,8 @@ def _shown(value: float, kind: str) -> str:
         return f"{value * 100:.3g}%"
     if kind == RATE:
         return f"{value:,.4g}/s" if value < 10_000 else f"{value:,.0f}/s"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    return _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
