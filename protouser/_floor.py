@@ -101,11 +101,14 @@ def add_floors(session: Session, environment: Environment) -> None:
         return [asdict(floor) for floor in floors if floor.type in types]
 
     def lines() -> Iterator[str]:
-        for row in called():
+        rows = called()
+        for row in rows:
             p50, p99 = row["half_p50_ns"] / 1e6, row["half_p99_ns"] / 1e6
             yield (
                 f"calibrated floor of {row['name']}: p50 {p50:.3g} ms, p99 {p99:.3g} ms"
                 f" at {row['half_rate']:,.0f} calls/s of one process"
             )
+        if rows:
+            yield ""
 
     session.sections.add(Section("floors", "Floors", called, lines))

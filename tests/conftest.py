@@ -27,6 +27,7 @@ import gevent
 import pytest
 from gevent.greenlet import Greenlet
 
+from .results_schema import check_folder
 from .sharing import FOLDER, run_shared
 
 WITHIN = 2.0  # seconds that what ends by itself may take to be gone
@@ -224,6 +225,7 @@ def run_locust(tmp_path: Path) -> Callable[..., LocustRun]:
             command += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
             command += ["--master-host", "127.0.0.1", "--master-port", port]
         ended = _run_and_end([*command, *arguments], tmp_path, timeout)
+        check_folder(tmp_path)
         written = tmp_path / f"{stem}.json"
         return LocustRun(*ended, json.loads(written.read_text()) if written.exists() else [])
 

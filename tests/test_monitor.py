@@ -44,14 +44,14 @@ load 0.25
 broken NaN
 """
 
-#: Burns a processor for so many seconds of its time, says how long it took, and stays.
+#: Burns a processor for so many seconds of its time, leaves a file when that is done, and stays.
 BURNER = """
 import sys, time
 input()
 end = time.process_time() + float(sys.argv[1])
 while time.process_time() < end:
     pass
-print("burnt", flush=True)
+open("burnt", "w").close()
 input()
 """
 
@@ -158,20 +158,29 @@ def test_the_processor_that_a_server_burns_is_seen_at_its_time_and_height(
 ):
     burner = subprocess.Popen(
         [sys.executable, "-c", BURNER, "1.5"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
     url = agent("--process", str(burner.pid))
     file = LOCUSTFILE + textwrap.dedent(f"""
+        import os
+        import gevent
         from locust import events
 
-        @events.spawning_complete.add_listener
-        def burn(**event):
+        @events.test_start.add_listener
+        def burn(environment, **event):
             with open("/proc/{os.getpid()}/fd/{burner.stdin.fileno()}", "w") as order:
                 order.write("go\\n")
+            gevent.spawn(end_two_seconds_later, environment.runner)
+
+        def end_two_seconds_later(runner):
+            while not os.path.exists("burnt"):
+                gevent.sleep(0.05)
+            gevent.sleep(2.5)
+            runner.quit()
     """)
     try:
         run = run_locust(
-            file, "-u", "1", "-t", "6s", "--protouser-json", "results.json",
+            file, "-u", "1", "-t", "50s", "--protouser-json", "results.json",
             "--protouser-monitor", f"srv={url}#process_cpu_seconds_total,machine_*",
         )  # fmt: skip
     finally:
@@ -190,8 +199,11 @@ def test_the_processor_that_a_server_burns_is_seen_at_its_time_and_height(
         for each in found["timeline"]
         if name in each["gauges"]
     ]
-    assert max(value for _, value in by_second) == cpu["max"]
+    assert max(value for _, value in by_second) == cpu["max"] < 1.1
     assert by_second[-1][1] < 0.1  # it had burnt by then
+    burning = [at for at, value in by_second if value > 0.1]
+    assert burning[0] <= 2  # it began with the test
+    assert burning[-1] <= found["run"]["duration"] - 1.5
 
 
 def test_a_threshold_on_a_server_that_burns_a_processor_aborts_the_run(agent, run_locust):

@@ -26,6 +26,8 @@ from protouser._sections import Section
 from protouser._session import Session
 from protouser.testing import load
 
+from .results_schema import check_folder, check_results
+
 PERCENTILES = ["p50_ns", "p90_ns", "p95_ns", "p99_ns", "p999_ns", "p9999_ns"]
 
 
@@ -89,6 +91,24 @@ def test_the_document_has_every_figure(run):
         "failure": 1,
         "cancelled": 1,
     }
+
+
+def test_the_schema_names_every_member_and_no_other(run):
+    measure(run.session)
+    run.stop()
+    results = json.loads(json.dumps(document(run.session)))
+    check_results(results)
+    for member in results:
+        with pytest.raises(AssertionError, match=f"'{member}' is a required property"):
+            check_results({key: value for key, value in results.items() if key != member})
+    with pytest.raises(AssertionError, match="'surprise' was unexpected"):
+        check_results({**results, "surprise": []})
+    success = next(row for row in results["calls"] if "p50_ns" in row)
+    del success["p99_ns"]
+    with pytest.raises(AssertionError, match="'p99_ns' is a dependency of 'min_ns'"):
+        check_results(results)
+    with pytest.raises(AssertionError, match="1 was expected"):
+        check_results({**results, "schema": 2})
 
 
 def percentiles_of_log(path):
@@ -173,6 +193,7 @@ def test_files_are_written_when_the_test_stops(run, tmp_path):
     run.stop()
     assert {path.name for path in tmp_path.iterdir()} == {"r.json", "r.csv", "r.timeline.csv"}
     results = json.loads((tmp_path / "r.json").read_text())
+    assert check_folder(tmp_path) == 1
     with (tmp_path / "r.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(results["calls"])
@@ -406,7 +427,9 @@ def test_a_run_that_is_worse_than_its_baseline_fails(run, tmp_path, earlier, exi
     begin(run, file)
     assert measured(run, seconds_of(5, 1)) == exit_code
     assert f"Against the baseline: {worse}" in run.session.sections.lines()
-    rows = json.loads(json.dumps(document(run.session)))["baseline"]
+    results = json.loads(json.dumps(document(run.session)))
+    check_results(results)
+    rows = results["baseline"]
     assert {row["worse"] for row in rows} == ({exit_code == 3} if rows else set())
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 
 from protouser._call import now
+from protouser._columns import columns
 from protouser._errors import ConfigurationError
 from protouser._options import Option, option
 from protouser._quantity import quantity
@@ -140,14 +141,15 @@ class Monitoring:
         rows = self._rows()
         if not rows:
             return
-        width = max(len(f"{row['monitor']} {row['series']}") for row in rows)
-        yield f"{'Monitor':{width}}  {'mean':>10}  {'p95':>10}  {'max':>10}"
-        for row in rows:
-            cells = "  ".join(f"{quantity(row[cell]):>10}" for cell in ("mean", "p95", "max"))
-            name = f"{row['monitor']} {row['series']}"
-            yield f"{name:{width}}  {cells}"
+        head = ("Monitor", "mean", "p95", "max")
+        table = [
+            [f"{row['monitor']} {row['series']}", *(quantity(row[cell]) for cell in head[1:])]
+            for row in rows
+        ]
+        yield from columns([head, *table])
         for target, gaps in sorted(self._gaps.items()):
-            yield f"{target} did not answer {gaps} times"
+            yield f"{target} did not answer {gaps} time{'s' * (gaps != 1)}"
+        yield ""
 
 
 def _trouble(target: Target, error: Exception) -> str:

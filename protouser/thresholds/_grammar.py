@@ -9,9 +9,9 @@
     clause    = "over" NUMBER TIME_UNIT | "abort" ["after" NUMBER TIME_UNIT]
 
 TYPE and NAME are globs, and may be quoted. SERIES is as the monitor shows it, and may be a glob, or
-without labels, which stands for any. Its brackets may hold quotes, commas and blanks, so it needs no
-quotes itself. Nothing here knows of a test; a text is read when it is given, and what is wrong with
-it is marked.
+without labels, which stands for any. Its brackets may hold quotes, commas and blanks, so it needs
+no quotes itself. Nothing here knows of a test; a text is read when it is given, and what is wrong
+with it is marked.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.results_schema import check_folder
+
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 PATIENCE = 40
 PORTS = (20_000, 32_000)  # below those that the system picks by itself
@@ -60,6 +62,7 @@ class Locusts:
 
     def results(self):
         """What the master measured, once it has ended."""
+        check_folder(self.folder)
         return json.loads(self.results_file.read_text())
 
     def logs(self):
