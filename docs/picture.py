@@ -6,6 +6,7 @@ python docs/picture.py
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -26,7 +27,10 @@ def run() -> str:
     """What the demo prints to its standard output."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "protouser", "demo", "--report", "protouser-demo.html"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        room = {**os.environ, "COLUMNS": str(WIDTH + 1)}
+        done = subprocess.run(
+            command, cwd=folder, env=room, capture_output=True, text=True, check=True
+        )
     text = done.stdout.partition("\nLocust's HTML report")[0]
     # phases and queues are left out, so that it fits a page
     return "\n".join(line for line in text.splitlines() if not line.startswith(" " * 8))

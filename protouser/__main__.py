@@ -40,6 +40,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Every registered URL scheme, who provides it, and whether it loads.",
     )
     listing.set_defaults(run=_list_adapters)
+    choices = commands.add_parser(
+        "options",
+        help="list what the locust command understands besides its own options",
+        description="The options that locust has with a locustfile that imports protouser. Its own"
+        " --help is printed before any locustfile is read.",
+    )
+    choices.set_defaults(run=_list_options)
     _add_doctor(commands)
     _add_trace(commands)
     _add_agent(commands)
@@ -160,6 +167,20 @@ def _list_adapters(_options: argparse.Namespace) -> int:
         sys.stdout.write("  ".join([*cells, row[4]]).rstrip() + "\n")
     if not found:
         sys.stdout.write("no adapter is installed; try: pip install 'protouser[all]'\n")
+    return 0
+
+
+def _list_options(_options: argparse.Namespace) -> int:
+    from locust.argument_parser import get_empty_argument_parser
+
+    from protouser._attach import OPTIONS
+    from protouser._options import add_options
+
+    parser = get_empty_argument_parser(default_config_files=[])
+    add_options(parser, OPTIONS)
+    _, heading, text = parser.format_help().partition("protouser options:\n")
+    text = text.partition("\n\n")[0]
+    sys.stdout.write(f"{heading}{text}\n")
     return 0
 
 

@@ -83,7 +83,7 @@ def _checked(file: str) -> str:
 
 FLOOR: Final = Option(
     "floor",
-    "show what protouser calibrate --json FILE found on this machine beside the results",
+    "Show what protouser calibrate --json FILE found on this machine beside the results.",
     "FILE",
     _checked,
 )

@@ -19,6 +19,7 @@ class Section:
         rows: asked for on the master, at any time, for dictionaries of text and numbers that JSON
             can hold; all with the same keys.
         lines: what is said about it under the summary.
+        hidden: members of the rows that are for programs, and in no tab.
         member: what JSON has instead of the rows, where it is more than a table.
     """
 
@@ -27,6 +28,7 @@ class Section:
     rows: Callable[[], list[dict[str, Any]]]
     lines: Callable[[], Iterable[str]] = tuple
     member: Callable[[], dict[str, Any]] | None = None
+    hidden: frozenset[str] = frozenset()
 
     def as_json(self) -> Any:
         """What the JSON document has of it."""

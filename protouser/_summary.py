@@ -25,7 +25,7 @@ from protouser._histogram import Histogram
 from protouser._schedule import SCHEDULE
 from protouser._session import Session
 
-__all__ = ["log_summary", "summary"]
+__all__ = ["log_summary", "page_width", "summary"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -53,6 +53,7 @@ _ENOUGH = {"p99.9": 1000, "p99.99": 10_000}
 #: What a narrow table goes without, first to last.
 _SPARE = ("p90", "p99.99", "p99.9", "p95")
 _WIDTH = 119
+_NARROWEST = 79
 _NAME_WIDTHS = (16, 48)
 _TYPE_WIDTH = 24
 
@@ -61,10 +62,15 @@ def log_summary(session: Session) -> None:
     """Write the summary where Locust writes its own tables, if anything was measured."""
     figures = session.results()
     if figures.rows() or figures.counters or figures.trends:
-        width = max(_WIDTH, shutil.get_terminal_size((0, 0)).columns - 1)
-        text = summary(figures, session.seconds, session.missing, width)
+        text = summary(figures, session.seconds, session.missing, page_width())
         for line in [*text.splitlines(), "", *session.sections.lines()]:
             console_logger.info(line)
+
+
+def page_width() -> int:
+    """How wide a table may be: as the terminal, or what fits a page where there is none."""
+    columns = shutil.get_terminal_size((0, 0)).columns
+    return max(columns - 1, _NARROWEST) if columns else _WIDTH
 
 
 def summary(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from locust.argument_parser import LocustArgumentParser, get_empty_argument_parser
 
+import re
+
 import pytest
 
+from protouser.__main__ import main
+from protouser._attach import OPTIONS
 from protouser._errors import ConfigurationError
 from protouser._options import Option, add_options, option
 
@@ -94,3 +98,13 @@ def test_help_shows_them_under_a_heading_of_their_own(parser):
     text = " ".join(parser.format_help().split())
     assert "protouser options:" in text
     assert "--protouser-colour NAME The colour of 100 % of the table." in text
+
+
+def test_a_command_lists_them_all(capsys):
+    assert main(["options"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("protouser options:\n")
+    assert re.findall(r"^  (--\S+)", shown, re.MULTILINE) == [each.flag for each in OPTIONS]
+    for each in OPTIONS:
+        assert each.help[0].isupper()
+        assert each.help[-20:] in " ".join(shown.split())

@@ -62,6 +62,9 @@ def results(locust_env):
     annotate("a </svg> restart")
     rows = [{"threshold": "p95 < 1ms", "row": "tcp <i>", "passed": False, "found": "3 ms"}]
     session.sections.add(Section("thresholds", "Thresholds", lambda: rows))
+    compared = {"type": "tcp", "name": "get", "series": "service", "figure": "p50", "worse": True}
+    compared |= {"verdict": "slower", "found": "2 ms to 3 <ms>, +50%"}
+    session.sections.add(Section("baseline", "", lambda: [compared]))
     session.sections.add(Section("feeders", "Feeders", lambda: [{"name": "a", "given": 12_345}]))
     locust_env.events.test_stop.fire(environment=locust_env)
     return document(session)
@@ -77,6 +80,7 @@ def test_a_page_says_what_was_measured_and_stands_alone(results):
     said = " ".join(tags.texts)
     for part in ("Tuesday's <test>", "get <b>&", "warm <up>", "a </svg> restart", "12,345", "FAIL"):
         assert part in said
+    assert "FAIL tcp get service p50 slower 2 ms to 3 <ms>, +50%" in " ".join(said.split())
     assert '<b class="fail">FAIL</b>' in text
 
 

@@ -338,6 +338,15 @@ def test_more_failures_are_told_from_noise():
     assert compare(run_of(5, 1, seconds=3), run_of(5, 1, 3, failures=9))[-1].verdict == "too short"
 
 
+def test_what_is_on_no_time_line_is_not_compared():
+    run = run_of(5, 1)
+    run["calls"].append({**run["calls"][0], "series": "first item"})
+    run["calls"].append({**run["calls"][0], "type": "schedule", "series": "lateness"})
+    assert [row[:4] for row in compare(run, run)] == [
+        ("tcp", "get", "service", figure) for figure in ("p50", "p95", "p99")
+    ]
+
+
 def test_a_percentile_of_a_few_calls_says_nothing():
     found = verdicts(run_of(5, 1, calls=10), run_of(9, 2, calls=10))
     assert found == [("p50", "slower"), ("p95", "slower"), ("p99", "too few calls")]

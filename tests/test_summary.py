@@ -1,5 +1,7 @@
 """The table at the end of a run: as a whole, and with names of any type and length."""
 
+import os
+
 import pytest
 
 from protouser._duration import duration
@@ -16,7 +18,7 @@ from protouser._figures import (
 )
 from protouser._histogram import Histogram
 from protouser._schedule import schedule_lines
-from protouser._summary import summary
+from protouser._summary import page_width, summary
 
 LONG = "a name that begins like this and, far behind the width of any terminal, ends like that"
 
@@ -146,6 +148,13 @@ def test_a_narrow_table_goes_without_some_percentiles_and_a_wide_one_has_them():
     assert columns(figures) == [*counts, "p50", "p95", "p99", "max", "calls/s"]
     everything = [*counts, "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max", "calls/s"]
     assert columns(figures, (), 180) == everything
+
+
+@pytest.mark.parametrize(("columns", "width"), [("", 119), ("60", 79), ("100", 99), ("200", 199)])
+def test_the_page_is_as_wide_as_the_terminal(monkeypatch, columns, width):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    assert page_width() == width
 
 
 def test_the_response_time_is_a_row_below_the_service_time():

@@ -34,8 +34,8 @@ def _readable(file: str) -> str:
 
 BASELINE: Final = Option(
     "baseline",
-    "fail the run if it is worse than the one whose --protouser-json FILE this is: slower by more"
-    " than 5% and more than noise, or with more failures",
+    "Fail the run if it is worse than the one whose --protouser-json FILE this is: slower by more"
+    " than 5% and more than noise, or with more failures.",
     "FILE",
     _readable,
 )
@@ -58,7 +58,7 @@ class Baseline:
         self._differences, self._only_in_one, self._concluded = [], [], False
         self._before = load_results(file) if file else None
         if self._before is not None:
-            section = Section("baseline", "Baseline", self.rows, self.lines)
+            section = Section("baseline", "", self.rows, self.lines)
             self._session.sections.add(section)
 
     def conclude(self) -> None:
@@ -85,6 +85,7 @@ class Baseline:
             {
                 **each._asdict(),
                 "change": each.change,
+                "found": "{} to {}, {}".format(*each.found),
                 "verdict": each.verdict,
                 "worse": _is_worse(each),
             }

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from protouser._columns import columns
 from protouser._duration import duration
 from protouser._errors import ConfigurationError
-from protouser._figures import FAILURE, SERVICE, SUCCESS
+from protouser._figures import FAILURE, RESPONSE, SERVICE, SUCCESS
 from protouser._results._document import SCHEMA
 from protouser._results._interval import (
     FEWEST_PARTS,
@@ -64,6 +64,15 @@ class Difference(NamedTuple):
         if self.figure == FAILED:
             return self.after - self.before
         return self.after / max(self.before, 1) - 1
+
+    @property
+    def found(self) -> tuple[str, str, str]:
+        """Before, after and the change, for people."""
+        if self.figure == FAILED:
+            values, unit = (f"{self.before:.3%}", f"{self.after:.3%}"), " pp"
+        else:
+            values, unit = (duration(self.before), duration(self.after)), "%"
+        return *values, f"{self.change * 100:+.1f}{unit}"
 
     @property
     def verdict(self) -> str:
@@ -159,14 +168,10 @@ def comparison_table(differences: Sequence[Difference]) -> list[str]:
 
 def _cells(each: Difference) -> tuple[str, ...]:
     figure = each.figure if each.series == SERVICE else f"{each.series} {each.figure}"
-    if each.figure == FAILED:
-        values, unit = (f"{each.before:.3%}", f"{each.after:.3%}"), " pp"
-    else:
-        values, unit = (duration(each.before), duration(each.after)), "%"
-    change, between = f"{each.change * 100:+.1f}{unit}", ""
+    between, unit = "", " pp" if each.figure == FAILED else "%"
     if each.low is not None and each.high is not None:
         between = f"{each.low * 100:+.1f}{unit} {each.high * 100:+.1f}{unit}"
-    return (each.type, each.name, figure, *values, change, between, each.verdict)
+    return (each.type, each.name, figure, *each.found, between, each.verdict)
 
 
 def _key(row: dict[str, Any]) -> _Row:
@@ -174,7 +179,12 @@ def _key(row: dict[str, Any]) -> _Row:
 
 
 def _rows(calls: list[dict[str, Any]], outcome: str) -> _Rows:
-    return {_key(row): row for row in calls if row["outcome"] == outcome and "p50_ns" in row}
+    """Calls by their two times; the time line has no other series, and so no noise of theirs."""
+    return {
+        _key(row): row
+        for row in calls
+        if row["outcome"] == outcome and row["series"] in (SERVICE, RESPONSE) and "p50_ns" in row
+    }
 
 
 def _called(calls: list[dict[str, Any]]) -> set[_Row]:

@@ -39,14 +39,14 @@ def writable(text: str) -> str:
     return text
 
 
-JSON: Final = Option("json", "write all results to FILE at the end of a test", "FILE", writable)
+JSON: Final = Option("json", "Write all results to FILE at the end of a test.", "FILE", writable)
 CSV: Final = Option(
     "csv",
-    "write a table of all calls to FILE.csv, and one of every second to FILE.timeline.csv",
+    "Write a table of all calls to FILE.csv, and one of every second to FILE.timeline.csv.",
     "FILE.csv",
     writable,
 )
-HTML: Final = Option("html", "write a page with charts to FILE.html", "FILE.html", writable)
+HTML: Final = Option("html", "Write a page with charts to FILE.html.", "FILE.html", writable)
 
 _CALL_COLUMNS: Final = (
     *("type", "name", "series", "outcome", "count"),

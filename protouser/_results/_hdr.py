@@ -44,7 +44,7 @@ def _writable_with_library(text: str) -> str:
 
 HDR: Final = Option(
     "hdr",
-    "write the times of every second to FILE, a log of HdrHistogram",
+    "Write the times of every second to FILE, a log of HdrHistogram.",
     "FILE",
     _writable_with_library,
 )

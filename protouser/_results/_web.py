@@ -55,7 +55,10 @@ def _tables(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
     for section in session.sections:
         rows = section.rows()
         if section.title and rows:
-            shown = [{key: _shown(key, value) for key, value in row.items()} for row in rows]
+            shown = [
+                {key: _shown(key, row[key]) for key in row if key not in section.hidden}
+                for row in rows
+            ]
             tables.append((f"protouser-{section.key}", section.title, shown))
     return tables
 
@@ -86,7 +89,7 @@ _EMPTY: Final = dict.fromkeys(("type", "name", "series", "ok", "failed", "calls/
 
 def _column(name: str) -> dict[str, str]:
     title = name.removesuffix("_ns").replace("_", " ")
-    return {"key": name, "title": title if title.startswith("p") else title.capitalize()}
+    return {"key": name, "title": title if title in _TIMES else title[:1].upper() + title[1:]}
 
 
 def _calls(session: Session) -> list[dict[str, Any]]:

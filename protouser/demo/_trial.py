@@ -15,7 +15,7 @@ from gevent.event import Event
 from protouser._attach import attach
 from protouser._call import now
 from protouser._figures import CANCELLED, FAILURE, ONE_WAY, SUCCESS
-from protouser._summary import summary
+from protouser._summary import page_width, summary
 from protouser.demo._observed import Observed
 from protouser.demo._progress import Screen
 
@@ -60,7 +60,7 @@ class Trial:
 
     def table(self) -> str:
         """The summary of all calls."""
-        return summary(self._session.results(), self.seconds)
+        return summary(self._session.results(), self.seconds, width=page_width())
 
     def explanations(self) -> list[str]:
         """What a reader may wonder about in the table."""

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from protouser.page._charts import charts
-from protouser.page._tables import calls_table, other_tables, thresholds_table
+from protouser.page._tables import baseline_table, calls_table, other_tables, thresholds_table
 
 __all__ = ["page"]
 
@@ -31,6 +31,8 @@ def _body(document: dict[str, Any]) -> Iterator[str]:
     yield from _verdicts(document)
     if document.get("thresholds"):
         yield "<h2>Thresholds</h2>\n" + thresholds_table(document["thresholds"])
+    if document.get("baseline"):
+        yield "<h2>Against the baseline</h2>\n" + baseline_table(document["baseline"])
     if document["calls"]:
         yield "<h2>Calls</h2>\n" + calls_table(document["calls"], run["duration"])
     for heading, group in charts(document):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from protouser._duration import duration
 from protouser._quantity import quantity
 
-__all__ = ["calls_table", "other_tables", "thresholds_table"]
+__all__ = ["baseline_table", "calls_table", "other_tables", "thresholds_table"]
 
 _COUNTS: Final = {
     "success": "ok",
@@ -30,7 +30,15 @@ _TIMES: Final = {
 }
 #: How many calls a row must have for a percentile to be another value than its maximum.
 _ENOUGH: Final = {"p999_ns": 1000, "p9999_ns": 10_000}
-_SHOWN_ELSEWHERE: Final = ("calls", "timeline", "stages", "annotations", "thresholds", "verdict")
+_SHOWN_ELSEWHERE: Final = (
+    "calls",
+    "timeline",
+    "stages",
+    "annotations",
+    "thresholds",
+    "baseline",
+    "verdict",
+)
 _TITLES: Final = {"monitors": "Monitored", "gauges": "Gauges", "generator": "Load generator"}
 
 _Cells = Sequence[str]
@@ -51,12 +59,18 @@ def calls_table(rows: Sequence[dict[str, Any]], seconds: float) -> str:
 
 def thresholds_table(rows: Iterable[dict[str, Any]]) -> str:
     """What was asked, what was found, and whether it holds."""
-    body = []
-    for row in rows:
-        passed = row["passed"]
-        word = f'<b class="{"pass" if passed else "fail"}">{"pass" if passed else "FAIL"}</b>'
-        body.append([word, *map(_text, (row["threshold"], row["row"], row["found"]))])
+    body = [
+        [_word(row["passed"]), *map(_text, (row["threshold"], row["row"], row["found"]))]
+        for row in rows
+    ]
     return _table(["", "Threshold", "Row", "Found"], body, texts=3)
+
+
+def baseline_table(rows: Iterable[dict[str, Any]]) -> str:
+    """What became of each figure of an earlier run, and whether it got worse."""
+    shown = ("type", "name", "series", "figure", "verdict", "found")
+    body = [[_word(not row["worse"]), *(_text(row[key]) for key in shown)] for row in rows]
+    return _table(["", "Type", "Name", "Series", "Figure", "Verdict", "Found"], body, texts=6)
 
 
 def other_tables(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -70,6 +84,10 @@ def other_tables(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
             titles = [key.removesuffix("_ns").replace("_", " ") for key in head]
             texts = sum(isinstance(value, str) for value in rows[0].values())
             yield _TITLES.get(member, member.capitalize()), _table(titles, body, texts)
+
+
+def _word(passed: bool) -> str:
+    return f'<b class="{"pass" if passed else "fail"}">{"pass" if passed else "FAIL"}</b>'
 
 
 _Found = dict[tuple[str, str], dict[str, Any]]

@@ -44,8 +44,12 @@ class Judge:
         self._worst, self._verdicts = {}, []
         self._seen_until, self._aborted = 0, False
         if self._thresholds:
-            section = Section("thresholds", "Thresholds", self.rows, lambda: table(self._verdicts))
-            self._session.sections.add(section)
+            self._session.sections.add(
+                Section(
+                    *("thresholds", "Thresholds", self.rows, lambda: table(self._verdicts)),
+                    hidden=frozenset({"value", "limit"}),  # "found" says it in a unit
+                )
+            )
 
     def look(self) -> None:
         """A second has passed: look at windows, and at what may end the test."""

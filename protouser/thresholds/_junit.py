@@ -15,7 +15,7 @@ from protouser.thresholds._verdict import Verdict
 __all__ = ["JUNIT", "write_junit"]
 
 JUNIT: Final = Option(
-    "junit", "write the thresholds as test cases to FILE, as JUnit XML", "FILE", writable
+    "junit", "Write the thresholds as test cases to FILE, as JUnit XML.", "FILE", writable
 )
 
 

@@ -31,14 +31,14 @@ def _file(text: str) -> str:
 
 THRESHOLD: Final = Option(
     "threshold",
-    "fail the run unless this holds, as in 'grpc *: p95 < 200ms' or 'failures < 1%'; may be"
-    " given several times",
-    "T",
+    "Fail the run unless this holds, as in 'grpc *: p95 < 200ms' or 'failures < 1%'. May be"
+    " given several times.",
+    "THRESHOLD",
     _one,
     many=True,
 )
 FILE: Final = Option(
-    "thresholds", "a file with one threshold a line; # is a comment", "FILE", _file
+    "thresholds", "A file with one threshold a line; # begins a comment.", "FILE", _file
 )
 
 
