@@ -18,6 +18,8 @@ from protouser.thresholds import check_thresholds, parse
 from protouser.thresholds._reading import Measured, Reading, readings
 from protouser.thresholds._verdict import Verdict
 
+from .results_schema import check_results
+
 
 @pytest.mark.parametrize(
     ("text", "rows", "figure", "condition", "times"),
@@ -471,6 +473,7 @@ def test_iterations_that_were_dropped_fail_a_run(run_locust, tmp_path, processes
     run = run_locust(SCHEDULED, "-t", "5s", "-u", "2", "-r", "2", *report, *processes)
     assert run.exit_code == 3, run
     results = json.loads((tmp_path / "r.json").read_text())
+    check_results(results)
     crossed, *passed = results["thresholds"]
     assert (crossed["row"], crossed["passed"]) == ("Buyer", False)
     assert [(row["row"], row["passed"]) for row in passed] == [("Buyer buy", True)] * 2
