@@ -163,7 +163,8 @@ def test_the_table_has_the_rows_of_every_part(finished):
 
 
 def test_the_tables_fit_a_hundred_and_twenty_columns(finished):
-    assert [line for line in finished.stdout.splitlines() if len(line) > 119] == []
+    tables = finished.stdout.partition("client-limited:")[0]  # it says all that there is to say
+    assert [line for line in tables.splitlines() if len(line) > 119] == []
 
 
 def test_failures_on_purpose_are_said_to_be_that(finished):
