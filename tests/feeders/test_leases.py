@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -116,8 +117,14 @@ class Leasing(RuleBasedStateMachine):
 
     @rule()
     def deliver_all(self):
-        for _ in range(len(self.flying)):
+        for _ in range(50):
             self.deliver_at(0)
+
+    @rule(worker=WORKERS, count=st.integers(1, 12))
+    def take_where_all_is_well(self, worker, count):
+        self.take(worker, count)
+        self.deliver_all()
+        self.take(worker, count)
 
     @rule(place=st.integers(0, 19))
     def deliver_out_of_order(self, place):
@@ -209,12 +216,13 @@ class Leasing(RuleBasedStateMachine):
         self.quiet.clear()
         self.time += 100
         late = self.new_stock("late", 0)
-        for user in [late, *self.workers.values()]:
-            assert self.ends(user), "a user waits for ever"
-        self.no_row_is_used_twice_where_those_of_lost_workers_are_dropped()
+        assert self.ends(late), "a user waits for ever"
         used = {n for test, n in self.used if test == self.test}
         lost = 0 if self.requeue else self.book.lost(self.dead)
         assert COUNT - len(used) <= lost + self.gone_with_the_dead
+        for user in self.workers.values():
+            assert self.ends(user), "a user waits for ever"
+        self.no_row_is_used_twice_where_those_of_lost_workers_are_dropped()
         if self.calm:
             assert self.book.duplicates == len(self.used) - len(set(self.used))
 
@@ -308,3 +316,22 @@ def test_no_row_is_used_twice_where_those_of_lost_workers_are_dropped():
 
 def test_no_row_is_left_out_where_those_of_lost_workers_go_to_others():
     run_state_machine_as_test(Requeueing, settings=OFTEN)
+
+
+@pytest.mark.parametrize("types", [None, {"n": int}])
+@pytest.mark.parametrize(
+    ("names", "values"), [(["n", "m"], ["1", "x"]), (None, {"n": "1", "m": "x"})]
+)
+def test_rows_go_back_as_they_came(types, names, values):
+    sent = []
+    holder, maker = LeaseHolder(0, True), RowMaker("rows", Types(types))
+    stock = LeasedStock("rows", holder, maker, sent.append)
+    stock.fill()
+    answer = LeaseBook(Rows(0), 1, False, TTL, GRACE).ask("w", sent[0], 1.0)
+    stock.take_answer({**answer, "rows": [[7, values]], "names": names})
+    popped = stock.pop()
+    row = stock.row(popped)
+    assert (row.number, row.m, row.n) == (7, "x", "1" if types is None else 1)
+    stock.give_back([popped])
+    stock.close()
+    assert sent[-1]["returned"] == [(1, 7, values)]
