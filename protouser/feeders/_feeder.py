@@ -24,7 +24,7 @@ from protouser.feeders._python_source import PythonSource
 from protouser.feeders._row import Row, RowMaker
 from protouser.feeders._source import Source
 from protouser.feeders._stock import LocalStock, Stock
-from protouser.feeders._supply import ORDERS, make_supply
+from protouser.feeders._supply import ORDERS, PromptSupply, Supply, make_supply
 from protouser.feeders._types import Types
 from protouser.feeders._values import Values
 
@@ -163,6 +163,11 @@ class Feeder:
     def _by_number(self) -> bool:
         return self.share in ("class", "user") and not isinstance(self.source, PythonSource)
 
+    @property
+    def _made_one_by_one(self) -> bool:
+        """True for what Python makes: that may be dear, or gone when nobody uses it."""
+        return isinstance(self.source, PythonSource) and self.source.lazy(self.order)
+
     def __iter__(self) -> Self:
         return self
 
@@ -214,10 +219,13 @@ class Feeder:
         self.source.prepare()
         seed = f"{self.seed}|{self.share}|{scope}"
         supply = make_supply(self.source, self.order, self.endless, seed, self._by_number)
-        # what Python makes may be dear, or gone when nobody uses it
-        made = isinstance(self.source, PythonSource) and self.source.lazy(self.order)
-        kind = ApartStock if made and apart else LocalStock
-        return kind(self.source, supply, self.maker, not made)
+        kind = ApartStock if self._made_one_by_one and apart else LocalStock
+        return kind(self.source, supply, self.maker, not self._made_one_by_one)
+
+    def lent_supply(self) -> Supply:
+        """Rows for workers, which ask for many at once."""
+        supply = self.local_stock("").supply
+        return PromptSupply(supply) if self._made_one_by_one else supply
 
     def _desk(self, user: User | None) -> Desk:
         if user is None:

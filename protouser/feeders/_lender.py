@@ -142,7 +142,7 @@ class Lender:
                 )
             feeder = feeders[0]
             requeue, ttl = feeder.on_worker_loss == "requeue", feeder.lease
-            supply = feeder.local_stock("").supply
+            supply = feeder.lent_supply()
             book = LeaseBook(supply, self._epoch, requeue, ttl, grace=ttl / 2)
             found = self._books[name] = feeder, book
         return found

@@ -12,27 +12,28 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
+from protouser._call import now
 from protouser._errors import ConfigurationError
 from protouser.feeders._source import Pass, Source, Table
 
-__all__ = ["ORDERS", "Record", "Supply", "make_supply"]
+__all__ = ["ORDERS", "PromptSupply", "Record", "Supply", "make_supply"]
 
 ORDERS: Final = ("queue", "circular", "shuffle", "random")
 
 _KEPT: Final = 1000
+
+_MOMENT: Final = 0.01
 
 #: A row's number, from 1, and its values.
 Record = tuple[int, Any]
 
 
 class Supply(Protocol):
-    """Rows in an order.
+    """Rows in an order."""
 
-    Attributes:
-        wraps: how often it began anew.
-    """
-
-    wraps: int
+    @property
+    def wraps(self) -> int:
+        """How often it began anew."""
 
     def take(self, count: int) -> list[Record]:
         """The next rows, at most so many; none at the end.
@@ -130,6 +131,32 @@ class _Streamed:
         if self._kept is not None and len(self._kept) == self._given:
             self._kept = [*self._kept, *values] if self._given < _KEPT else None
         return values
+
+
+class PromptSupply:
+    """Rows that are made one by one: as many of those asked for as a moment is enough for.
+
+    So nobody waits for the second row before it gets the first, and few are made in vain.
+    """
+
+    def __init__(self, supply: Supply) -> None:
+        self._supply = supply
+        self.left = supply.left
+        self.close = supply.close
+
+    @property
+    def wraps(self) -> int:
+        return self._supply.wraps
+
+    def take(self, count: int) -> list[Record]:
+        until = now() + _MOMENT
+        rows = self._supply.take(1)
+        while rows and len(rows) < count and now() < until:
+            more = self._supply.take(1)
+            if not more:
+                break
+            rows += more
+        return rows
 
 
 class _Numbered:

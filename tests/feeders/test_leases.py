@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from unittest.mock import patch
 
+import gevent
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from protouser import Feeder
 from protouser.feeders import _leased_stock
 from protouser.feeders._lease_book import LeaseBook
 from protouser.feeders._lease_holder import LeaseHolder
@@ -335,3 +337,19 @@ def test_rows_go_back_as_they_came(types, names, values):
     stock.give_back([popped])
     stock.close()
     assert sent[-1]["returned"] == [(1, 7, values)]
+
+
+def test_slow_rows_are_lent_one_by_one_and_quick_ones_together():
+    def rows():
+        for n in range(40):
+            gevent.sleep(0.05 if n < 3 else 0)
+            yield n
+
+    supply = Feeder(rows).lent_supply()
+    taken = [supply.take(20) for _ in range(3)]
+    assert taken == [[(1, [0])], [(2, [1])], [(3, [2])]]
+    quick = []
+    while more := supply.take(20):
+        quick.append(len(more))
+    assert sum(quick) == 37
+    assert max(quick) > 1
