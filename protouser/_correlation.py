@@ -138,7 +138,7 @@ class Correlation(Generic[Message]):
             try:
                 if not reader.match(message):
                     return False
-            except Exception as error:  # noqa: BLE001  the user's predicate: his call fails by it
+            except BaseException as error:  # noqa: BLE001  the user's predicate: his call fails by it
                 self.give_up(reader)
                 reader.refuse(error)
                 return True

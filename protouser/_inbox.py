@@ -283,7 +283,7 @@ class Inbox(Generic[Message]):
         for reader in tuple(self._waiters):
             try:
                 taken = at >= reader.after and (reader.match is None or reader.match(message))
-            except Exception as error:  # noqa: BLE001  the user's predicate: his call fails by it
+            except BaseException as error:  # noqa: BLE001  the user's predicate: his call fails by it
                 self._waiters.remove(reader)
                 reader.refuse(error)
                 return bool(self._waiters) and self._offer(message, at)

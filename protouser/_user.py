@@ -30,7 +30,7 @@ from protouser._http_proxy import HTTP_USERS, route
 from protouser._proxy_setting import check_setting, guard_settings, set_too_late
 from protouser._registry import client_class_for, is_registered
 from protouser._schedule import Iteration, Turns
-from protouser._steering import steers_locust
+from protouser._steering import ENDINGS, steers_locust
 from protouser._timed import TimedMethods, wrap
 from protouser._transaction import Transaction
 from protouser._trend import Trend
@@ -287,7 +287,9 @@ class ProtocolUser(User):
             raise
         except (StopUser, StopTest):
             self.stop()
-        except (Exception, gevent.Timeout) as error:  # noqa: BLE001  nobody else would tell of it
+        except ENDINGS:
+            raise
+        except BaseException as error:  # noqa: BLE001  nobody else would tell of it
             if not steers_locust(error) and not self._has_reported(error):
                 self._tell_of_spawned(error)
         return None

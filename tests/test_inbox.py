@@ -418,3 +418,24 @@ def test_who_begins_to_read_later_is_told_what_was_dropped_and_holds_up_the_sour
     assert (forgotten, stopped) == ([0, 1], [True])
     assert [inbox.get()[0] for _ in range(3)] == [3, 4, 5]
     assert len(counted) == 1
+
+
+class Failed(BaseException):
+    """As pytest.fail raises it."""
+
+
+@pytest.mark.parametrize("error", [Failed("no good"), gevent.Timeout(1)])
+def test_a_match_that_raises_what_is_no_exception_fails_its_reader_and_not_the_source(error):
+    def judge(_message):
+        raise error
+
+    def fail():
+        with pytest.raises(type(error)):
+            inbox.get(SOON, match=judge)
+        return "failed"
+
+    inbox = Inbox()
+    broken, other = waiting(fail), waiting(inbox.get, SOON)
+    in_hub(inbox.deliver, b"x", 1.0)
+    assert broken.get(timeout=SOON) == "failed"
+    assert other.get(timeout=SOON)[0] == b"x"

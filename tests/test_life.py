@@ -286,6 +286,25 @@ def test_a_deadline_that_ends_a_spawned_greenlet_is_counted():
     assert "ended a spawned greenlet" in str(results.errors[0])
 
 
+def test_a_spawned_greenlet_that_a_test_library_fails_is_counted():
+    class Failed(BaseException):
+        """As pytest.fail raises it."""
+
+    class User(ProtocolUser):
+        def on_start(self):
+            self.spawn(self.fail)
+
+        def fail(self):
+            raise Failed("no good")
+
+        @task
+        def act(self):
+            gevent.sleep(60)
+
+    results = load(User, users=1, seconds=0.3)
+    assert [str(error) for error in results.errors] == ["no good"]
+
+
 def test_a_spawned_greenlet_may_stop_its_user():
     tasks = []
 
