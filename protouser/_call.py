@@ -1,11 +1,8 @@
 """A call: the measured interval between a user and a backend, reported exactly once.
 
-This is the only module that reads the clock and the only one that fires Locust's request event.
 The way of a call is: before-hooks, clock, the user's block (codec, I/O), clock, check,
-after-hooks, outcome, and then one record in our figures and one event in Locust's.
-
-What is reported follows the table in ``_outcome``; a verdict that was given stands, whatever is
-raised after it.
+after-hooks, outcome, and then one record in our figures and one event in Locust's. A verdict that
+was given stands, whatever is raised after it.
 
 A call may end in a native thread (an asyncio task, a callback of a C library). Only the clock is
 read there; checks, after-hooks and the event run in the hub's thread, where Locust lives.
@@ -16,8 +13,6 @@ from __future__ import annotations
 from locust.exception import CatchResponseError
 
 from collections.abc import Callable
-from time import perf_counter as now
-from time import time as _wall_clock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -25,17 +20,14 @@ from gevent.monkey import get_original
 
 from protouser._assertions import subject_of
 from protouser._checks import Check, run_check
+from protouser._clock import now, time_of_day
 from protouser._errors import CallSkipped, ProtouserError
-from protouser._excerpt import text_of
-from protouser._figures import CANCELLED, FAILURE, ONE_WAY, RESPONSE, SERVICE, SKIPPED, SUCCESS
-from protouser._histogram import MOST_FRESH, Histogram
-from protouser._names import as_name
-from protouser._outcome import Verdict, expects, is_result, outcome_of, outcome_of_error
-from protouser._request import Request
+from protouser._figures import CANCELLED, FAILURE, SKIPPED, SUCCESS
+from protouser._outcome import Verdict, expects, is_result
+from protouser._reporting import conclude, report
 from protouser._steering import steers_locust
 
 if TYPE_CHECKING:
-    from protouser._figures import Figures
     from protouser._session import Session
     from protouser._user import ProtocolUser
 
@@ -51,14 +43,6 @@ _IN_BLOCK: Final = "in block"
 _KEPT: Final = "kept"
 _HELD: Final = "held"
 _LEFT: Final = "left"
-
-#: perf_counter is precise but counts from nowhere; events want the time of day.
-_EPOCH: Final = _wall_clock() - now()
-
-
-def time_of_day(at: float) -> float:
-    """What ``time.time()`` showed at a ``now()`` value, for people and for other programs."""
-    return _EPOCH + at
 
 
 class Call:
@@ -86,6 +70,7 @@ class Call:
         "_end",
         "_hook_seconds",
         "_hooks",
+        "_hooks_of_row",
         "_lateness",
         "_mode",
         "_reported",
@@ -107,6 +92,9 @@ class Call:
     )
 
     peer: str
+    #: Of calls with hooks alone, once they are asked: those of its row, and their time so far.
+    _hooks_of_row: Any
+    _hook_seconds: float
 
     def __init__(
         self,
@@ -148,9 +136,12 @@ class Call:
             return self
         if self._reported:
             raise ProtouserError(f"the call {self.name!r} is over; ask measure() for a new one")
-        if self._hooks is not None:
-            self._ask_hooks()
-        self._start = now()
+        if self._hooks is None:
+            self._start = now()
+        else:
+            self._hooks.before(self)
+            if self._verdict is not None:
+                self._heed_veto()
         return self
 
     def __exit__(
@@ -178,9 +169,12 @@ class Call:
 
         The calls of clients come this way: without an error it costs less than a ``with``.
         """
-        if self._hooks is not None:
-            self._ask_hooks()
-        self._start = now()
+        if self._hooks is None:
+            self._start = now()
+        else:
+            self._hooks.before(self)
+            if self._verdict is not None:
+                self._heed_veto()
         try:
             self.response = work(self)
         except BaseException as error:
@@ -301,12 +295,15 @@ class Call:
     @property
     def started_at(self) -> float:
         """When the measured interval began, in Unix time."""
-        return _EPOCH + self._start
+        return time_of_day(self._start)
 
     @property
     def series(self) -> tuple[tuple[str, float], ...]:
         """What was recorded beside its duration, as (series, seconds), in order."""
-        return tuple(self._spent or ())
+        spent = tuple(self._spent or ())
+        if self._hooks is None or not self._hook_seconds:
+            return spent
+        return (*spent, (HOOKS, self._hook_seconds))
 
     def begin(self) -> Self:
         """Start the clock without a block; ``end`` stops it. Cancelled with its user otherwise."""
@@ -350,23 +347,12 @@ class Call:
         if error is not None and verdict is None and not expects(self._check, error):
             raise error
 
-    def _ask_hooks(self) -> None:
-        assert self._hooks is not None
-        self._hook_seconds = 0.0
-        asked = self.request
-        self._hooks.before(self)
-        if self.request is not asked and isinstance(asked, Request):
-            self._replace_payload(asked)
-        if self._verdict is not None and self._verdict[0] is SKIPPED:
-            skipped = self._verdict[1]
-            self._start = self._end = now()
+    def _heed_veto(self) -> None:
+        if self.outcome is SKIPPED:
+            skipped = self.reason
+            self._end = self._start
             self._settle(None)
             raise skipped if skipped else CallSkipped(self.name)
-
-    def _replace_payload(self, asked: Request) -> None:
-        """A hook that assigned a message to ``request`` meant what is sent, not how."""
-        if not isinstance(self.request, Request):
-            asked.payload, self.request = self.request, asked
 
     def _settle(self, error: BaseException | None) -> None:
         """Decide the outcome and report it, in the hub's thread; only the first time counts."""
@@ -385,7 +371,9 @@ class Call:
             and self._mode is _IN_BLOCK
             and not session.traces_successes
         ):
-            self._report(SUCCESS, None)
+            report(self, SUCCESS, None)
+        elif self._mode is _IN_BLOCK:
+            conclude(self, error)
         else:
             self._conclude(error)
 
@@ -398,136 +386,4 @@ class Call:
     def _conclude(self, error: BaseException | None) -> None:
         if self._mode is not _IN_BLOCK and self.user is not None:
             self.user._open_calls.discard(self)
-        if error is not None:
-            self.error = error
-        try:
-            outcome, reason = self._verdict or self._outcome_of(error)
-        except BaseException as thrown:
-            # out of the check: a kill, a deadline, or a word to Locust
-            self._count(*outcome_of_error(self._check, thrown))
-            raise
-        if self._hooks is not None and outcome in (SUCCESS, FAILURE):
-            self._verdict = (outcome, reason)
-            try:
-                self._hooks.after(self)
-            finally:
-                if self._hook_seconds:
-                    self.spend(HOOKS, self._hook_seconds)
-                self._count(*self._verdict)
-        else:
-            self._count(outcome, reason)
-
-    def _count(self, outcome: str, reason: BaseException | None) -> None:
-        session = self._session
-        if (session.traces_successes and outcome) or (outcome is FAILURE and session.trace):
-            self._trace(outcome, reason)
-        if outcome is CANCELLED or outcome is SKIPPED:
-            self._session.figures.count(self.type, self.name, outcome)
-        elif outcome is FAILURE:
-            if self.error is not None:
-                self._session.note_failure(self, self.error)
-            shown = self._session.reasons.admit(self.type, self.name, _for_locust(reason))
-            self._report(outcome, shown)
-        elif outcome:
-            self._report(outcome, None)
-
-    def _trace(self, outcome: str, reason: BaseException | None) -> None:
-        trace = self._session.trace
-        assert trace is not None
-        try:
-            trace.note(self, outcome, reason)
-        except Exception as error:  # noqa: BLE001  it must not lose the call
-            self.complain_once(trace, "the trace of a call", error)
-
-    def _outcome_of(self, error: BaseException | None) -> Verdict:
-        if error is None:
-            return outcome_of(self._check, subject_of(self._check, self))
-        verdict = outcome_of_error(self._check, error)
-        if verdict[0] is SUCCESS:
-            self.response = error  # it is what was wanted
-        return verdict
-
-    def _report(self, outcome: str, reason: BaseException | None) -> None:
-        session, user, start, end = self._session, self.user, self._start, self._end
-        figures = session.figures
-        assert end is not None
-        seconds = end - start
-        if user is not None and (user._warm_up or user._transaction) is not None:
-            figures = self._noted_by(user, figures, outcome, seconds)
-        if self.one_way and outcome is SUCCESS:
-            if (self.type, self.name, ONE_WAY) not in figures.counted:
-                self._take_names()
-            figures.count(self.type, self.name, ONE_WAY)
-        else:
-            key = (self.type, self.name, SERVICE, outcome)
-            histogram = figures.timed.get(key) or self._new_histogram(figures, outcome)
-            fresh = histogram.fresh
-            fresh.append(seconds * 1e9)
-            if len(fresh) >= MOST_FRESH:
-                histogram.sort_in()
-        if self._lateness is not None or self._spent is not None:
-            self._record_other_series(figures, outcome, seconds)
-        length, response, context = self.response_length, self.response, self.context or {}
-        if length is None:
-            length = len(response) if type(response) is bytes else _length_of(response)
-        if user is not None and user._has_context:
-            context = {**self._context_of(user), **context}
-        session.fire(
-            request_type=self.type,
-            name=self.name,
-            response_time=None if self.one_way else seconds * 1000,
-            response_length=length,
-            response=response,
-            context=context,
-            exception=reason,
-            start_time=_EPOCH + start,
-        )
-
-    def _new_histogram(self, figures: Figures, outcome: str) -> Histogram:
-        self._take_names()
-        return figures.histogram((self.type, self.name, SERVICE, outcome))
-
-    def _take_names(self) -> None:
-        """Make of the names what Locust can write and send; they are new, or not such already."""
-        self.type, self.name = as_name(self.type), as_name(self.name)
-
-    def _noted_by(
-        self, user: ProtocolUser, figures: Figures, outcome: str, seconds: float
-    ) -> Figures:
-        """Tell the transaction that runs; the figures that count, or those of the warm-up."""
-        if user._transaction is not None:
-            user._transaction.note(self, seconds, outcome is FAILURE)
-        return figures if user._warm_up is None else user._warm_up.figures(figures, self._start)
-
-    def _record_other_series(self, figures: Figures, outcome: str, seconds: float) -> None:
-        late, type_, name = self._lateness, self.type, self.name
-        if late is not None and not (self.one_way and outcome is SUCCESS):
-            figures.record(type_, name, RESPONSE, outcome, int((seconds + late) * 1e9))
-        for series, spent in self._spent or ():
-            figures.record(type_, name, series, outcome, int(spent * 1e9))
-
-    def _context_of(self, user: ProtocolUser) -> dict[str, Any]:
-        try:
-            return user.context()
-        except Exception as error:  # noqa: BLE001  it must not lose the call
-            self.complain_once(type(user), f"{type(user).__name__}.context", error)
-            return {}
-
-
-def _for_locust(reason: BaseException | None) -> BaseException:
-    """What Locust's tables can take: one that is false, as of length 0, is none for them."""
-    try:
-        shown = repr(reason)
-        return reason if reason else CatchResponseError(shown)
-    except Exception:  # noqa: BLE001  a foreign __repr__ or __bool__ may raise anything
-        assert reason is not None
-        return CatchResponseError(text_of(reason))
-
-
-def _length_of(response: Any) -> int:
-    if response is None:
-        return 0
-    try:
-        return len(response)
-    except Exception:  # noqa: BLE001  a foreign __len__ may raise anything; then it has none
-        return 0
+        conclude(self, error)

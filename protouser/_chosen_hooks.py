@@ -13,9 +13,12 @@ from fnmatch import fnmatchcase
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from protouser._call import Call, now
+from protouser._call import HOOKS, Call, now
 from protouser._figures import FAILURE as FAILED
+from protouser._histogram import MOST_FRESH
 from protouser._hooks import AFTER, BEFORE, FAILURE, Hook, Use, class_hooks, hooks_of_test
+from protouser._reporting import new_histogram
+from protouser._request import Request
 from protouser._steering import steers_locust
 
 __all__ = ["CallHooks", "Chosen", "ChosenHooks", "Listener"]
@@ -38,12 +41,27 @@ class Listener(NamedTuple):
     function: Callable[..., Any]
 
 
-class _Row(NamedTuple):
+#: What ``_run`` needs of a hook: the function, and whether it is a method.
+_Hook = tuple[Callable[..., Any], bool]
+
+
+class _Row:
     """The hooks of one row, by moment."""
 
-    before: tuple[Chosen, ...]
-    after: tuple[Chosen, ...]
-    failure: tuple[Chosen, ...]
+    __slots__ = ("after", "before", "ends", "failure", "name", "type")
+
+    def __init__(self, chosen: list[Chosen], type_: str, name: str) -> None:
+        self.type = type_
+        self.name = name
+        self.before, self.after, self.failure = (
+            tuple(
+                (one.function, one.is_method)
+                for one in chosen
+                if one.use.moment == moment and _speaks(one.use, type_) and _matches(one.use, name)
+            )
+            for moment in (BEFORE, AFTER, FAILURE)
+        )
+        self.ends = bool(self.after or self.failure)
 
 
 class ChosenHooks:
@@ -83,45 +101,64 @@ class CallHooks:
         self._by_row: dict[tuple[str, str], _Row] = {}
 
     def before(self, call: Call) -> None:
-        """Run the before-hooks of a call."""
-        hooks = (self._by_row.get((call.type, call.name)) or self._row(call)).before
-        if hooks:
-            began = now()
-            try:
-                _run(hooks, call)
-            finally:
-                call._hook_seconds += now() - began
+        """Run the before-hooks of a call, and start its clock when they have ended."""
+        row = call._hooks_of_row = self._by_row.get((call.type, call.name)) or self._row(call)
+        call._hook_seconds = 0.0
+        began = call._start = now()
+        if row.before:
+            asked = call.request
+            _run(row.before, call)
+            call._start = at = now()
+            call._hook_seconds = at - began
+            if call.request is not asked and isinstance(asked, Request):
+                _replace_payload(call, asked)
 
     def after(self, call: Call) -> None:
         """Run the after-hooks of a call whose outcome is known, then those of a failure."""
-        _, after, failure = self._by_row.get((call.type, call.name)) or self._row(call)
-        if not after and not failure:
-            return
-        began = now()
+        row: _Row = call._hooks_of_row
+        if row.name is not call.name or row.type is not call.type:
+            row = self._by_row.get((call.type, call.name)) or self._row(call)
+            call._hooks_of_row = row
+        began = now() if row.ends else 0.0
         try:
-            _run(after, call)
-            if failure and call.outcome is FAILED:
+            if row.after:
+                _run(row.after, call)
+            if row.failure and call.outcome is FAILED:
                 verdict = call._verdict
-                _run(failure, call)
+                _run(row.failure, call)
                 call._verdict = verdict  # decided before them
         finally:
-            call._hook_seconds += now() - began
+            if row.ends:
+                call._hook_seconds += now() - began
+            if call._hook_seconds:
+                _record(call)
 
     def _row(self, call: Call) -> _Row:
         if len(self._by_row) >= _REMEMBERED_ROWS:
             self._by_row.clear()
-        row = _Row(*(self._matching(moment, call) for moment in (BEFORE, AFTER, FAILURE)))
-        self._by_row[call.type, call.name] = row
+        row = self._by_row[call.type, call.name] = _Row(self._chosen, call.type, call.name)
         return row
 
-    def _matching(self, moment: str, call: Call) -> tuple[Chosen, ...]:
-        return tuple(
-            one
-            for one in self._chosen
-            if one.use.moment == moment
-            and _speaks(one.use, call.type)
-            and _matches(one.use, call.name)
-        )
+
+def _record(call: Call) -> None:
+    user, verdict = call.user, call._verdict
+    if user is None or verdict is None or user._warm_up is not None:
+        call.spend(HOOKS, call._hook_seconds)  # recorded with the call, wherever that is counted
+        call._hook_seconds = 0.0
+        return
+    figures, outcome = user._session.figures, verdict[0]
+    histogram = figures.timed.get((call.type, call.name, HOOKS, outcome))
+    if histogram is None:
+        histogram = new_histogram(call, figures, HOOKS, outcome)
+    histogram.fresh.append(call._hook_seconds * 1e9)
+    if len(histogram.fresh) >= MOST_FRESH:
+        histogram.sort_in()
+
+
+def _replace_payload(call: Call, asked: Request) -> None:
+    """A hook that assigned a message to ``request`` meant what is sent, not how."""
+    if not isinstance(call.request, Request):
+        asked.payload, call.request = call.request, asked
 
 
 def _uses(hooks: Iterable[Hook], is_method: bool) -> list[Chosen]:
@@ -139,21 +176,22 @@ def _matches(use: Use, name: str) -> bool:
     return fnmatchcase(name, use.pattern)
 
 
-def _run(hooks: tuple[Chosen, ...], call: Call) -> None:
+def _run(hooks: tuple[_Hook, ...], call: Call) -> None:
     user = call.user
-    for _, function, is_method in hooks:
+    for function, is_method in hooks:
         try:
             if is_method:
                 function(user, call)
             else:
                 function(call)
-        except Exception as error:
-            if steers_locust(error):
-                raise
+        except Exception as error:  # noqa: BLE001  it must not lose the call
             _complain(function, call, error)
 
 
 def _complain(function: Callable[..., Any], call: Call, error: Exception) -> None:
+    """Name a hook that raised, unless that steers Locust and is to be raised all the same."""
+    if steers_locust(error):
+        raise error
     call.count("hook errors")
     text = f"the hook {function.__qualname__} (the call keeps its outcome)"
     call.complain_once(function, text, error)

@@ -81,8 +81,10 @@ class MeasuredFunctions:
         self, row: str, check: Check | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Call:
         user = self.user
-        wanted = user._hooks is not None or user._session.trace is not None
-        request = Arguments(args, kwargs) if wanted else None
+        request = None
+        if user._hooks is not None or user._session.trace is not None:
+            request = Arguments()
+            request.args, request.kwargs = args, kwargs
         return Call(user._session, user._call_type, row, user, request, check)
 
     def _inline(
@@ -99,7 +101,9 @@ class MeasuredFunctions:
                     call.request = (args, kwargs)  # an Arguments would cost each call too much
                 call.__enter__()
             else:
-                call = Call(session, type_, row, user, Arguments(args, kwargs), check)
+                asked = Arguments()
+                asked.args, asked.kwargs = args, kwargs
+                call = Call(session, type_, row, user, asked, check)
                 try:
                     call.__enter__()
                 except CallSkipped:

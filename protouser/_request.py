@@ -40,6 +40,8 @@ class Request:
 class Arguments:
     """What a function wrapped by ``timed`` is about to be called with.
 
+    Each call of a user with hooks has one, so it is made without a function of ours to make it.
+
     Attributes:
         args: its positional arguments, a tuple.
         kwargs: its keyword arguments, a dict.
@@ -47,6 +49,5 @@ class Arguments:
 
     __slots__ = ("args", "kwargs")
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.args = args
-        self.kwargs = kwargs
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
