@@ -80,16 +80,17 @@ class _Records:
 
     def of(self, binary: IO[bytes], offset: int) -> Iterator[tuple[int, int]]:
         """Begin and end of each row, without the header."""
-        quote, comment = self._quote, self._comment
+        quote, comment, skip = self._quote, self._comment, self._skip
         lines = iter(binary)
         for line in lines:
             begin = offset
             offset += len(line)
-            no_row = self._skip > 0 or (comment is not None and line.startswith(comment))
-            if ends_inside(line):
+            if b"\r" in line and ends_inside(line):
                 raise NotIndexable
-            if no_row or line in _BLANK:
-                self._skip = max(0, self._skip - 1)
+            if skip:
+                skip -= 1
+                continue
+            if line in _BLANK or (comment is not None and line.startswith(comment)):
                 continue
             if quote and quote in line:
                 offset += self._rest(line, lines)

@@ -89,7 +89,7 @@ class LineIndex(RowIndex):
         progress = Progress(f"indexing {file.name}", file.size())
         for number, line in enumerate(binary, 1):
             end = offset + len(line)
-            if ends_inside(line):
+            if b"\r" in line and ends_inside(line):
                 raise NotIndexable
             if not line.isspace():
                 self.add(offset, end)
