@@ -46,7 +46,7 @@ def _address(text: str) -> str:
 
 EXPORTER: Final = Option(
     "prometheus",
-    "serve the figures up to now to Prometheus at http://[HOST:]PORT/metrics; without HOST, to"
+    "Serve the figures up to now to Prometheus at http://[HOST:]PORT/metrics; without HOST, to"
     " this machine alone",
     "[HOST:]PORT",
     _address,
