@@ -2,7 +2,7 @@
 """The commands of this checkout: one line each, from a fresh clone with only Python present.
 
     python3 run.py demo     start real servers, put load on them, and show what was measured
-    python3 run.py test     run the tests, two files at a time
+    python3 run.py test     run the tests, three files at a time
     python3 run.py lint     ruff: rules and format
     python3 run.py types    mypy
     python3 run.py build    wheel and sdist into dist/, and the wheel checked
@@ -46,7 +46,7 @@ Command = list[str]
 
 ROOT = Path(__file__).resolve().parent
 VERSION = "{}.{}".format(*sys.version_info)
-AT_ONCE = 2  # processes that run the tests: many of them wait for most of their time
+AT_ONCE = 3  # processes that run the tests, on two processors: tests mostly wait
 SHARED_FOLDER = "PROTOUSER_TESTS_SHARED_IN"  # where those processes put what each has taken
 # They would make the environment see packages that are not in it, or pip install elsewhere.
 MISLEADING = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
@@ -320,10 +320,10 @@ def demo(environment: Environment, arguments: list[str]) -> int:
 
 
 def test(environment: Environment, arguments: list[str]) -> int:
-    """Run the tests: all of them in two processes at a time, or what ``arguments`` say in one."""
+    """Run the tests: all of them in three processes at a time, or what ``arguments`` say in one."""
     environment.ensure(lambda pyproject: group(pyproject, "dev"))
     os.chdir(environment.root)
-    if arguments or (os.cpu_count() or 1) < AT_ONCE:
+    if arguments or (os.cpu_count() or 1) < 2:
         return become(environment.module("pytest", *arguments), environment)
     return run_together(environment)
 
