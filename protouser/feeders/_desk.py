@@ -239,9 +239,11 @@ class Desk:
             user._state = LOCUST_STATE_WAITING
         elif user is not None and user._state == LOCUST_STATE_STOPPING:
             raise StopUser
+        stock.waiting += 1
         try:
             stock.changed.wait(_LOOK_AGAIN)
         finally:
+            stock.waiting -= 1
             if user is not None and running and user._state == LOCUST_STATE_WAITING:
                 user._state = LOCUST_STATE_RUNNING
 

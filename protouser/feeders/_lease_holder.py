@@ -210,7 +210,7 @@ class LeaseHolder:
         """How many rows to ask for: those of the next second or so, or one for each who waits."""
         here = len(self.ready)
         if not self._ahead:
-            return max(0, waiting - here)
+            return max(0, min(_MOST, waiting - here))
         taken = self._taken + self._here - here
         rate = taken / max(0.01, moment - self._asked) if self._asked else 0.0
         target = round(min(_MOST, max(_FEWEST, waiting, rate)))

@@ -37,6 +37,7 @@ class LeasedStock:
         self.holder = holder
         self.ready: deque[Any] = holder.ready
         self.changed = Event()
+        self.waiting = 0
         self.names: tuple[str, ...] | None = None
         self._name = name
         self._maker = maker
@@ -91,7 +92,7 @@ class LeasedStock:
                 " a locustfile that imports protouser and declares this feeder"
             )
         self.changed.clear()
-        self.keep_up(1)
+        self.keep_up(self.waiting + 1)
         return WAIT
 
     def keep_up(self, waiting: int) -> None:

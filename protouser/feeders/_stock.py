@@ -30,11 +30,13 @@ class Stock(Protocol):
         changed: set when rows have come, or it is known that none will.
         slow: False where the last rows took no time, and only their turn was waited for.
         makes_rows: True where ``pop`` gives rows as testers know them.
+        waiting: how many wait for ``changed``; who waits counts itself.
     """
 
     changed: Event
     slow: bool
     makes_rows: bool
+    waiting: int
 
     @property
     def ready(self) -> deque[Any]:
@@ -78,6 +80,7 @@ class LocalStock:
         self.ready: deque[Row] = deque()
         self.pop = self.ready.popleft
         self.changed = Event()
+        self.waiting = 0
         self.supply = supply
         self._source = source
         self._maker = maker

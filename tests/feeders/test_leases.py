@@ -353,3 +353,13 @@ def test_slow_rows_are_lent_one_by_one_and_quick_ones_together():
         quick.append(len(more))
     assert sum(quick) == 37
     assert max(quick) > 1
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_all_who_wait_are_asked_for_at_once(ahead):
+    sent = []
+    maker = RowMaker("rows", Types(None))
+    stock = LeasedStock("rows", LeaseHolder(0, ahead), maker, sent.append)
+    stock.waiting = 29
+    stock.fill()
+    assert sent[0]["want"] == 30
