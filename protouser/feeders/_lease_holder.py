@@ -39,6 +39,7 @@ class LeaseHolder:
         fenced: true where rows may be used for a time only.
         tries: how often the question under way was sent without any answer.
         asking: true while a question is under way.
+        void: true once a test began of which this worker did not hear: users have rows of both.
         low: with so few rows ready it is time to ask for more.
     """
 
@@ -49,6 +50,7 @@ class LeaseHolder:
         self.tries = 0
         self.low = 0
         self.stopped = False
+        self.void = False
         self.fenced = False
         self.asking = False
         self._ahead = ahead
@@ -87,6 +89,8 @@ class LeaseHolder:
 
     def give_back(self, records: list[Record]) -> None:
         """Rows for somebody else; the next question takes them along."""
+        if self.void:
+            return  # they may be of the test before
         for number, values in records:
             self._serial += 1
             self._returned.append((self._serial, number, values))
@@ -189,6 +193,7 @@ class LeaseHolder:
         self._untold = False
         self._epoch, self.state, self._ttl = None, "", 0.0
         self.fenced = False
+        self.void = True
 
     def _begin(self, moment: float, want: int) -> dict[str, Any]:
         self._count()
