@@ -27,6 +27,8 @@ import gevent
 import pytest
 from gevent.greenlet import Greenlet
 
+from protouser.feeders import _feeding
+
 from .results_schema import check_folder
 from .sharing import FOLDER, run_shared
 
@@ -98,6 +100,15 @@ def _children() -> Iterator[str]:
     for children in PROCESS.glob("task/*/children"):
         with contextlib.suppress(OSError):
             yield from children.read_text().split()
+
+
+@pytest.fixture(autouse=True)
+def _no_feeder_of_another_test() -> Iterator[None]:
+    before = set(_feeding._declared)
+    yield
+    # a class is garbage only when the collector comes round, and so is the feeder that it names
+    for feeder in set(_feeding._declared) - before:
+        _feeding._declared.discard(feeder)
 
 
 @pytest.fixture(autouse=True)
