@@ -151,7 +151,7 @@ class Feeding:
         events.report_to_master.add_listener(self._report)
         events.worker_report.add_listener(self._take_report)
         if not isinstance(self.environment.runner, WorkerRunner):
-            events.quit.add_listener(lambda exit_code, **_: log_table(self.tallies()))
+            events.quit.add_listener(lambda exit_code, **_: self._log())
         self._register()
 
     def _register(self) -> None:
@@ -208,6 +208,9 @@ class Feeding:
             desk.close()
         if self._lender is not None:
             self._lender.close()
+
+    def _log(self) -> None:
+        log_table(self.tallies(), {feeder.name for feeder in _declared if feeder.sticky})
 
     def tallies(self) -> dict[str, Tally]:
         """What became of the rows of each feeder, here and on all workers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from locust.stats import console_logger
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 
 from protouser.feeders._tally import Tally
@@ -19,14 +19,18 @@ _FEW: Final = 100
 _MANY_WAITED: Final = 0.01
 
 
-def log_table(tallies: Mapping[str, Tally]) -> None:
-    """Write the table where Locust writes its own, and warn of users that waited for data."""
+def log_table(tallies: Mapping[str, Tally], sticky: Container[str] = ()) -> None:
+    """Write the table where Locust writes its own, and warn of users that waited for data.
+
+    Of ``sticky`` feeders each user takes one row, when it starts: waiting for that is no load less.
+    """
     if not tallies:
         return
     for line in table(tallies).splitlines():
         console_logger.info(line)
     for name, tally in sorted(tallies.items()):
-        if tally.handed_out >= _FEW and tally.waited > _MANY_WAITED * tally.handed_out:
+        few = tally.handed_out < _FEW or name in sticky
+        if not few and tally.waited > _MANY_WAITED * tally.handed_out:
             logger.warning(
                 "feeder %r: %.1f %% of its rows had to be waited for, so the load was lower than"
                 " it was meant to be; the summary of all calls has the times",

@@ -64,3 +64,29 @@ def test_less_than_one_wait_in_a_hundred_is_not_warned_of(run_locust, tmp_path):
     run = run_locust(LOCUSTFILE.format(count=2000, every=1000), "-u", "1")
     assert run.exit_code == 0, run.stderr
     assert "had to be waited for" not in run.stderr
+
+
+STICKY = """
+    from locust import constant, task
+    from protouser import CsvFeeder, ProtocolUser
+
+    accounts = CsvFeeder("data.csv", sticky=True)
+
+    class Holder(ProtocolUser):
+        wait_time = constant(0.2)
+
+        @task
+        def look(self):
+            next(accounts)
+"""
+
+
+def test_that_users_of_workers_wait_for_the_row_of_their_life_is_not_warned_of(
+    run_locust, tmp_path
+):
+    (tmp_path / "data.csv").write_text("n\n" + "1\n" * 200)
+    run = run_locust(STICKY, *("-u", "120", "-r", "120", "-t", "3s", "--processes", "1"))
+    cells = next(line.split() for line in run.stderr.splitlines() if line.startswith("data.csv "))
+    assert int(cells[1]) == 120
+    assert int(cells[-1]) > 1  # they did wait
+    assert "had to be waited for" not in run.stderr
