@@ -8,6 +8,8 @@ noted for the test is withdrawn then.
 
 from __future__ import annotations
 
+from locust import TaskSet
+
 import functools
 import inspect
 from collections.abc import Callable, Iterator
@@ -65,6 +67,11 @@ class Hook:
 
     def __set_name__(self, owner: type, name: str) -> None:
         _of_test.withdraw(self)
+        if issubclass(owner, TaskSet):
+            raise ConfigurationError(
+                f"{owner.__name__}.{name} is a hook in a TaskSet, where nobody would run it: write"
+                " it into the user class, or a mix-in of that"
+            )
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self.function, instance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locust import task
+from locust import TaskSet, task
 from locust.exception import StopUser
 
 import sys
@@ -180,6 +180,18 @@ def test_a_function_without_parentheses_is_the_hook():
     assert [(use.moment, use.pattern) for use in see.uses] == [(MESSAGE, None)]
     assert see("news") == "news"
     see.remove()
+
+
+def test_a_hook_in_a_task_set_is_refused():
+    with pytest.raises((ConfigurationError, RuntimeError)) as raised:  # RuntimeError: Python 3.11
+
+        class Tasks(TaskSet):
+            @before_call
+            def sign(self, call): ...
+
+    error = raised.value.__cause__ or raised.value
+    assert isinstance(error, ConfigurationError)
+    assert "Tasks.sign is a hook in a TaskSet, where nobody would run it" in str(error)
 
 
 def test_what_would_not_run_is_refused():
