@@ -14,6 +14,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from protouser._registry import adapters
+from protouser.testing._promises._setting import registered_class
+
 pytestmark = pytest.mark.timeout(600)  # for the runs of all contracts together
 
 SOURCES = Path(__file__).parent / "broken_adapters"
@@ -188,3 +191,8 @@ except ModuleNotFoundError as error:
     assert done.stdout.strip() == (
         "AdapterContract needs pytest; try: pip install 'protouser[testing]'"
     ), done.stderr
+
+
+@pytest.mark.parametrize("scheme", sorted(each.scheme for each in adapters()))
+def test_no_adapter_is_passed_over_also_not_one_without_a_default_port(scheme):
+    assert scheme in registered_class(scheme).accepted_schemes()

@@ -12,12 +12,11 @@ from typing import Any
 import gevent
 
 from protouser._client import ProtocolClient
-from protouser._registry import client_class_for
 from protouser._user import ProtocolUser
 from protouser.testing._promises._belongings import Watch
 from protouser.testing._promises._places import Silence
-from protouser.testing._promises._setting import STALL, Setting
-from protouser.testing._promises._stage import Stage, attempt
+from protouser.testing._promises._setting import STALL, Setting, registered_class
+from protouser.testing._promises._stage import Stage
 
 __all__ = ["RegistrationPromises"]
 
@@ -38,20 +37,7 @@ class RegistrationPromises(Setting):
 
     def test_it_is_found_through_its_entry_point(self) -> None:
         """Else `host` with its scheme finds nobody, or somebody else."""
-        assert self.scheme, 'say which URL scheme is tested: scheme = "redis"'
-        kind, error = attempt(client_class_for, f"{self.scheme}://localhost")
-        assert error is None, (
-            f"{error}. An adapter is registered in its pyproject.toml, and found once that is"
-            f' installed: [project.entry-points."protouser.adapters"]'
-            f' {self.scheme} = "package:ClientClass"'
-        )
-        assert kind.protocol, (
-            f'{kind.__name__} has no label for Locust\'s "Type" column: set protocol on the class'
-        )
-        assert self.scheme in kind.accepted_schemes(), (
-            f"{kind.__name__} is registered for {self.scheme!r} and accepts"
-            f" {', '.join(kind.accepted_schemes())}; make its schemes name what is registered"
-        )
+        kind = registered_class(self.scheme)
         concrete = [user for user in _users_of(kind) if not user.abstract]
         assert not concrete, (
             f"{concrete[0].__name__} is not abstract, so that Locust runs it beside the users that"

@@ -13,12 +13,19 @@ import gevent
 import pytest
 
 from protouser._client import ProtocolClient
-from protouser._errors import ConfigurationError
 from protouser._registry import client_class_for
 from protouser.testing._promises._places import Line, Place, Silence
-from protouser.testing._promises._stage import Stage, person
+from protouser.testing._promises._stage import Stage, attempt, person
 
-__all__ = ["CAPABILITIES", "PATIENCE", "STALL", "Setting", "needs", "takes_options"]
+__all__ = [
+    "CAPABILITIES",
+    "PATIENCE",
+    "STALL",
+    "Setting",
+    "needs",
+    "registered_class",
+    "takes_options",
+]
 
 _SCALE = float(os.environ.get("PROTOUSER_CONTRACT_SCALE", "1"))
 
@@ -57,6 +64,26 @@ def needs(*capabilities: str) -> Callable[[Promise], Promise]:
         return promise
 
     return mark
+
+
+def registered_class(scheme: str) -> type[ProtocolClient]:
+    """The class that is registered for a scheme; what is wrong with that is an AssertionError."""
+    assert scheme, 'say which URL scheme is tested: scheme = "redis"'
+    kind: type[ProtocolClient]
+    kind, error = attempt(client_class_for, f"{scheme}://localhost")
+    assert error is None, (
+        f"{error}. An adapter is registered in its pyproject.toml, and found once that is"
+        f' installed: [project.entry-points."protouser.adapters"]'
+        f' {scheme} = "package:ClientClass"'
+    )
+    assert kind.protocol, (
+        f'{kind.__name__} has no label for Locust\'s "Type" column: set protocol on the class'
+    )
+    assert scheme in kind.accepted_schemes(), (
+        f"{kind.__name__} is registered for {scheme!r} and accepts"
+        f" {', '.join(kind.accepted_schemes())}; make its schemes name what is registered"
+    )
+    return kind
 
 
 class Setting:
@@ -102,11 +129,9 @@ class Setting:
     def client_class(self) -> type[ProtocolClient]:
         """The class that is registered for the scheme."""
         try:
-            kind = client_class_for(f"{self.scheme}://localhost")
-            kind.parse_url(f"{self.scheme}://localhost")
-        except ConfigurationError:
+            return registered_class(self.scheme)
+        except AssertionError:  # which fails the promise about the entry point
             pytest.skip("no such adapter; the promise about its entry point says why")
-        return kind
 
     @pytest.fixture
     def stage(self, client_class: type[ProtocolClient], url: str) -> Iterator[Stage]:
