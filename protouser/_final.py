@@ -82,7 +82,9 @@ class FinalFigures:
         self._registered = True
         if isinstance(runner, WorkerRunner):
             runner.register_message(_FINISH, self._finish, concurrent=True)
-            runner.register_message(_HURRY, lambda **_: self.hurry(), concurrent=True)
+            runner.register_message(
+                _HURRY, lambda environment, msg, **_: self.hurry(), concurrent=True
+            )
             runner.register_message(_RESET, lambda environment, msg, **_: self.session.reset())
         elif isinstance(runner, MasterRunner):
             runner.register_message(_FINAL, self._take_final_figures)
