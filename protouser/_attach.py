@@ -22,6 +22,7 @@ import gevent
 from protouser._buckets import use_fine_buckets
 from protouser._ending import Ending
 from protouser._errors import ConfigurationError
+from protouser._exceptions import exception_lines
 from protouser._exit_code import ExitCode
 from protouser._final import FinalFigures
 from protouser._floor import FLOOR, add_floors
@@ -103,6 +104,7 @@ def _listen(session: Session, environment: Environment) -> None:
     events.test_start.add_listener(lambda environment, **_: _started(environment, final, ticker))
     if not isinstance(environment.runner, WorkerRunner):
         _add_schedules(session)
+        session.sections.add_lines(lambda: exception_lines(environment))
     GeneratorWatch(session, environment).listen()  # it looks at the watchdog before that stops
     events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
     events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))

@@ -48,7 +48,7 @@ _Hook = tuple[Callable[..., Any], bool]
 class _Row:
     """The hooks of one row, by moment."""
 
-    __slots__ = ("after", "before", "ends", "failure", "name", "type")
+    __slots__ = ("after", "before", "failure", "name", "type")
 
     def __init__(self, chosen: list[Chosen], type_: str, name: str) -> None:
         self.type = type_
@@ -61,7 +61,6 @@ class _Row:
             )
             for moment in (BEFORE, AFTER, FAILURE)
         )
-        self.ends = bool(self.after or self.failure)
 
 
 class ChosenHooks:
@@ -119,7 +118,8 @@ class CallHooks:
         if row.name is not call.name or row.type is not call.type:
             row = self._by_row.get((call.type, call.name)) or self._row(call)
             call._hooks_of_row = row
-        began = now() if row.ends else 0.0
+        runs = bool(row.after) or (bool(row.failure) and call.outcome is FAILED)
+        began = now() if runs else 0.0
         try:
             if row.after:
                 _run(row.after, call)
@@ -128,7 +128,7 @@ class CallHooks:
                 _run(row.failure, call)
                 call._verdict = verdict  # decided before them
         finally:
-            if row.ends:
+            if runs:
                 call._hook_seconds += now() - began
             if call._hook_seconds:
                 _record(call)

@@ -234,3 +234,17 @@ def test_the_locust_command_runs_the_hooks_of_all_modules(run_locust, tmp_path):
         "5s",
     )
     assert run.row("Maker", "renamed")["num_requests"] >= 1, run
+
+
+def test_a_hook_of_failures_costs_nothing_where_nothing_failed():
+    def call(person):
+        for good in (True, True, False):
+            with person.measure("sale") as sale:
+                if not good:
+                    sale.failure("sold out")
+
+    own = on_failure("sale")(lambda self, call: SAID.append(call.outcome))
+    row = load(user(call, own=own), users=1, seconds=5)["Person", "sale"]
+    assert SAID == ["failure"]
+    assert row.percentile(1.0, series="hooks", outcome="failure") > 0
+    assert (row.successes, "hooks" in row.series()) == (2, False)

@@ -173,6 +173,43 @@ def test_a_name_is_cut_to_48_columns_and_a_type_to_24():
     assert f"tcp   {'n' * 23}...{'n' * 22}  " in summary(figures, 1.0)
 
 
+RAISING = """
+    from locust import constant, task
+    from protouser import ProtocolUser
+
+    class Till(ProtocolUser):
+        wait_time = constant(0.1)
+
+        def on_start(self):
+            self.left = 4
+
+        @task
+        def sell(self):
+            with self.measure("sell"):
+                pass
+            self.left -= 1
+            if self.left == 3:
+                raise RuntimeError("the till is shut at http://ann:secret@till/")
+            if self.left >= 0:
+                {}["nope"]
+"""
+
+
+def test_what_tasks_raise_on_workers_is_told_with_its_number_and_line(run_locust):
+    arguments = ("--processes", "2", "-u", "2", "-r", "2", "-t", "2", "--only-summary")
+    run = run_locust(RAISING, *arguments)
+    assert run.exit_code == 1
+    text = run.stdout + run.stderr
+    told = text[text.index("Exceptions: ") :].splitlines()
+    assert told[:4] == [
+        "Exceptions: 8, raised outside of any call and in no row above",
+        "  6 x 'nope'  [locustfile.py:19 in sell]",
+        "  2 x the till is shut at http://ann:***@till/  [locustfile.py:17 in sell]",
+        "",
+    ]
+    assert told[4].startswith("client-limited: ")
+
+
 @pytest.mark.parametrize(
     ("nanoseconds", "text"),
     [

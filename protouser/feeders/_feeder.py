@@ -137,7 +137,8 @@ class Feeder:
         ):
             if given not in known:
                 words = ", ".join(map(repr, known))
-                raise ConfigurationError(f"feeder {self.name}: {option} is one of {words}")
+                text = f"{option} is one of {words}, and not {given!r}"
+                raise ConfigurationError(f"feeder {self.name}: {text}")
         if at_end not in (None, "recycle") and self.order in ("circular", "random"):
             text = f"feeder {self.name}: order={self.order!r} has no end, so at_end={at_end!r}"
             raise ConfigurationError(f"{text} never happens; use order='queue' or 'shuffle'")

@@ -26,7 +26,7 @@ def log_table(tallies: Mapping[str, Tally], sticky: Container[str] = ()) -> None
     """
     if not tallies:
         return
-    for line in table(tallies).splitlines():
+    for line in [*table(tallies).splitlines(), ""]:
         console_logger.info(line)
     for name, tally in sorted(tallies.items()):
         few = tally.handed_out < _FEW or name in sticky

@@ -157,9 +157,9 @@ class Tracing:
 
     def _tell(self, exit_code: int, **_event: Any) -> None:
         if self._file is not None:
+            read = f"; read them with: protouser trace {self._path}" if self._written else ""
             console_logger.info(
-                f"protouser: {self._written:,} traces in {self._path}; read them with:"
-                f" protouser trace {self._path}{self._others()}"
+                f"protouser: {self._written:,} traces in {self._path}{read}{self._others()}"
             )
         self._close()
 

@@ -167,7 +167,10 @@ def test_the_value_that_is_no_number_is_not_in_the_message(write):
         ({"zzz": 1}, "there is no option 'zzz'; there are at_end, comment, delimiter, encoding"),
         ({"encoding": "utf-9"}, "encoding 'utf-9' is not known"),
         ({"short": "x"}, "short='x'"),
-        ({"order": "sorted"}, "order is one of 'queue', 'circular', 'shuffle', 'random'"),
+        (
+            {"order": "sorted"},
+            "order is one of 'queue', 'circular', 'shuffle', 'random', and not 'sorted'",
+        ),
         ({"order": "random", "at_end": "stop_user"}, "never happens"),
         ({"at_end": "explode"}, "at_end is one of"),
         ({"types": {"a": 7}}, "types: 'a' needs a function"),
