@@ -22,6 +22,7 @@ from protouser.net import (
     open_unix_socket,
 )
 from protouser_socket._address import complete
+from protouser_socket._class_options import check_class
 from protouser_socket._connection import Connection
 from protouser_socket._framing import Framing, lines
 from protouser_socket._use import PER_ITERATION, Use, connection_for
@@ -142,3 +143,8 @@ class TcpUser(ProtocolUser):
     client_class: ClassVar[type[ProtocolClient] | None] = TcpClient
     framing: Framing = lines()
     client: TcpClient
+
+    @classmethod
+    def check_host(cls, given: str | None) -> None:
+        super().check_host(given)
+        check_class(cls, TcpClient.option_names, Use.of, SocketOptions.of)

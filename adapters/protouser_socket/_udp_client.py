@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from protouser import MessageClient, ProtocolClient, ProtocolUser, Url
 from protouser.net import SocketOptions, open_datagram
 from protouser_socket._address import complete
+from protouser_socket._class_options import check_class
 from protouser_socket._udp import Conversation
 
 __all__ = ["UdpClient", "UdpUser"]
@@ -78,3 +79,8 @@ class UdpUser(ProtocolUser):
     abstract = True
     client_class: ClassVar[type[ProtocolClient] | None] = UdpClient
     client: UdpClient
+
+    @classmethod
+    def check_host(cls, given: str | None) -> None:
+        super().check_host(given)
+        check_class(cls, UdpClient.option_names, SocketOptions.of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from locust import constant, task
+from locust.exception import StopUser
 
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import trustme
 
 from protouser import CallTimeout, ConfigurationError, ConnectionLost, attach
 from protouser.testing import ScriptedServer, load
-from protouser_socket import TcpClient, TcpUser, lines, until_close
+from protouser_socket import TcpClient, TcpUser, UdpUser, lines, until_close
 
 from .conftest import SOON, holdings
 
@@ -281,6 +282,38 @@ def test_a_reply_in_one_piece_has_no_first_byte_of_its_own(server, client_of, en
 def test_an_option_that_cannot_be_is_told_before_anything_is_sent(options, reason):
     with pytest.raises(ConfigurationError, match=reason):
         TcpClient("tcp://127.0.0.1:9", **options)
+
+
+@pytest.mark.parametrize(
+    ("base", "scheme", "option", "value"),
+    [
+        (TcpUser, "tcp", "connection", "never"),
+        (TcpUser, "tcp", "linger", 3),
+        (UdpUser, "udp", "broadcast", "yes"),
+    ],
+)
+def test_an_option_of_a_class_that_cannot_be_starts_no_test(base, scheme, option, value):
+    members = {"host": f"{scheme}://127.0.0.1:9", option: value, "tasks": [lambda user: None]}
+    person = type("Person", (base,), members)
+    with pytest.raises(ConfigurationError, match=f"^Person: {option}={value!r}; it is "):
+        load(person, users=1, seconds=5)
+
+
+def test_an_option_that_each_user_has_for_himself_is_left_to_him(server):
+    class Person(TcpUser):
+        host = server.url
+
+        @property
+        def linger(self):
+            return 0
+
+        @task
+        def act(self):
+            self.client.request(b"hello")
+            raise StopUser
+
+    results = load(Person, users=1, seconds=5)
+    assert results["tcp", "request"].successes == 1
 
 
 @pytest.mark.parametrize("alpn", [7, [7], "", ["h2", ""], "ä", "x" * 256])
