@@ -17,7 +17,7 @@ import urllib.request
 import pytest
 
 from protouser._errors import ConfigurationError
-from protouser.monitor import Reader, Selector, Target, samples_of
+from protouser.monitor import MONITOR, Reader, Selector, Target, samples_of
 
 LOCUSTFILE = """
 from locust import constant, task
@@ -347,3 +347,14 @@ def test_an_agent_that_is_told_to_end_does_so_without_a_word(number):
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
+
+
+def test_what_reads_exporters_is_there_before_the_test_or_is_missed_then(monkeypatch):
+    """In the test its import would block all users for a tenth of a second."""
+    check = "from protouser.monitor import MONITOR; MONITOR.check('a=http://h/metrics')"
+    asked = f"import sys; {check}; print('prometheus_client.parser' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ConfigurationError, match=r'pip install "protouser\[monitor\]"'):
+        MONITOR.check("a=http://h/metrics")

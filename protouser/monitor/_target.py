@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from protouser._errors import ConfigurationError
 from protouser._url import Url
+from protouser.monitor._samples import library
 from protouser.monitor._selector import DEFAULT, Selector
 
 __all__ = ["Target", "checked"]
@@ -62,7 +63,8 @@ class Target:
 
 
 def checked(text: str) -> str:
-    """The text itself, for an option; raises as ``Target.parse`` does."""
+    """The text itself, for an option; raises as ``Target.parse`` and ``library`` do."""
+    library()
     Target.parse(text)
     return text
 
