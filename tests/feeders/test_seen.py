@@ -61,9 +61,16 @@ def test_waiting_the_table_and_the_json_file(run_locust, tmp_path):
 
 def test_less_than_one_wait_in_a_hundred_is_not_warned_of(run_locust, tmp_path):
     (tmp_path / "data.csv").write_text("n\n1\n")
-    run = run_locust(LOCUSTFILE.format(count=2000, every=1000), "-u", "1")
+    arguments = ["-u", "1", "--protouser-json", "results.json"]
+    run = run_locust(LOCUSTFILE.format(count=2000, every=1000), *arguments)
     assert run.exit_code == 0, run.stderr
-    assert "had to be waited for" not in run.stderr
+    written = json.loads((tmp_path / "results.json").read_text())
+    handed_out = {row["feeder"]: row["handed_out"] for row in written["feeders"]}
+    waited = {row["feeder"]: row["waited"] for row in written["feeders"]}
+    assert handed_out["orders"] == 2000
+    for name in ("orders", "data.csv"):  # a machine that is busy makes users wait as well
+        warned = f"feeder {name!r}: " in run.stderr
+        assert warned == (waited[name] > handed_out[name] / 100)
 
 
 STICKY = """
