@@ -39,6 +39,8 @@ class Classes:
             remedy = "write a class that inherits a user class, or take abstract = True off one"
             yield Finding(PROBLEM, "locustfile", text, remedy)
             return
+        names = ", ".join(each.__name__ for each in self._found)
+        yield Finding(FINE, "locustfile", f"{self._file} has {names}")
         for error in self._refused():
             remedy = "" if ";" in str(error) else "mend the host"
             yield Finding(PROBLEM, "locustfile", str(error), remedy)
@@ -46,8 +48,6 @@ class Classes:
             if not each.tasks:
                 text = f"{each.__name__} has no task"
                 yield Finding(PROBLEM, "locustfile", text, "mark one of its methods with @task")
-        names = ", ".join(each.__name__ for each in self._found)
-        yield Finding(FINE, "locustfile", f"{self._file} has {names}")
 
     def _refused(self) -> Iterator[ConfigurationError]:
         """What is wrong with each class; or with all of them together, where none is alone."""
