@@ -179,8 +179,8 @@ def test_a_large_file_gives_what_a_small_one_gives(content, **options):
 def test_rows_are_not_held_in_memory(write, name, order):
     filling = "x" * 4000
     rows = {
-        "data.csv": ("n,text", *(f"{n},{filling}" for n in range(3000))),
-        "data.jsonl": (f'{{"n": {n}, "text": "{filling}"}}' for n in range(3000)),
+        "data.csv": ("n,text", *(f"{n},{filling}" for n in range(6000))),
+        "data.jsonl": (f'{{"n": {n}, "text": "{filling}"}}' for n in range(6000)),
     }
     path = write("\n".join(rows[name]), name)
     kind, _ = FEEDERS[name]
@@ -188,7 +188,7 @@ def test_rows_are_not_held_in_memory(write, name, order):
     try:
         feeder = kind(path, order=order)
         feeder.prepare()
-        assert sum(1 for _ in feeder) == 3000
+        assert sum(1 for _ in feeder) == 6000
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
