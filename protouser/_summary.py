@@ -24,6 +24,7 @@ from protouser._figures import (
 from protouser._histogram import Histogram
 from protouser._schedule import SCHEDULE
 from protouser._session import Session
+from protouser._transaction import TRANSACTION
 
 __all__ = ["log_summary", "page_width", "summary"]
 
@@ -88,7 +89,8 @@ def summary(
         if _narrowest(table) > width and spare in times:
             times.remove(spare)
             table = _head_and_rows(figures, outcomes, times, seconds)
-    calls = sum(figures.total(outcome) for outcome in _OUTCOMES)
+    single = figures.only(lambda type_, _: type_ != TRANSACTION)  # its calls are rows themselves
+    calls = sum(single.total(outcome) for outcome in _OUTCOMES)
     lines = [f"protouser: {calls:,} calls in {seconds:.1f} s", "", *_table(table, width)]
     lines += [f"  {text}" for text in (*_counters(figures), *_waits(figures))]
     lines += [f"  INCOMPLETE: no final figures from {worker}" for worker in missing]

@@ -77,6 +77,16 @@ def test_a_schedule_is_no_call_and_has_a_table_of_its_own():
     assert "  lost" in schedule_lines(lost)[0]
 
 
+def test_a_transaction_is_a_row_and_its_calls_alone_are_calls():
+    figures = Figures()
+    for name in ("pay", "ship"):
+        figures.record("tcp", name, SERVICE, SUCCESS, 5_000_000)
+    figures.record("transaction", "checkout", SERVICE, SUCCESS, 10_000_000)
+    first, *rest = summary(figures, 1.0).splitlines()
+    assert first == "protouser: 2 calls in 1.0 s"
+    assert any("checkout" in line for line in rest)
+
+
 def test_what_is_waited_for_outside_of_calls_is_said_below_the_table():
     figures = example()
     figures.record("feeder", "accounts", "wait", SUCCESS, 2_000_000)
