@@ -95,6 +95,8 @@ class LeaseBook:
             return stale(question)
         worker = self._workers.setdefault(worker_id, _Worker())
         if question["seq"] <= worker.sequence:
+            # no answer to an older one spares a message only: its worker waits for a newer
+            # number, and would take no other
             return worker.answer if question["seq"] == worker.sequence else None
         self.tick(moment)
         worker.sequence, worker.heard = question["seq"], moment

@@ -2,7 +2,8 @@
 
 A master and up to five workers on a clock of their own; messages are lost, doubled, late and out of
 order. Workers die, fall silent and come back, give rows back, stop, join late, and miss that the
-test was started again. In the end the network works again, and one more worker takes what is left.
+test was started again. The master's clock may be another one and a quicker one, as far as the grace
+of a lease allows. In the end the network works again, and one more worker takes what is left.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ COUNT = 60
 TTL, GRACE = 10, 5
 MOST_WORKERS = 5
 WORKERS = st.integers(0, MOST_WORKERS - 1)
+PACES = (1.0, 1.4)  # of the master's clock; the grace covers less than (TTL + GRACE) / TTL
 
 
 class Rows:
@@ -64,7 +66,7 @@ class Leasing(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.time = 1.0
+        self.time = 1.0  # by the clock of the workers
         self.clock = patch.object(_leased_stock, "now", lambda: self.time)
         self.clock.start()
         self.test = 0
@@ -81,9 +83,14 @@ class Leasing(RuleBasedStateMachine):
         self.calm = True  # nobody dies or gives back, and the test is started once
         self.book = self.new_book()
 
-    @initialize(ahead=st.booleans(), calm=st.booleans(), count=st.integers(1, 3))
-    def begin(self, ahead, calm, count):
-        self.ahead, self.calm = ahead, calm
+    @initialize(
+        ahead=st.booleans(),
+        calm=st.booleans(),
+        count=st.integers(1, 3),
+        pace=st.sampled_from(PACES),
+    )
+    def begin(self, ahead, calm, count, pace):
+        self.ahead, self.calm, self.pace = ahead, calm, pace
         for _ in range(count):
             self.join()
 
@@ -109,10 +116,7 @@ class Leasing(RuleBasedStateMachine):
     @rule(place=st.integers(0, 19))
     def give_back(self, place):
         if self.kept:
-            stock, row = self.kept.pop(place % len(self.kept))
-            if not stock.holder.void:  # of two tests at once, where nothing can go back
-                self.used.remove(tuple(row))
-            stock.give_back([row])
+            self.give_back_at(place % len(self.kept))
 
     @rule()
     def deliver(self):
@@ -147,7 +151,37 @@ class Leasing(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 4, 9, 20]))
     def wait(self, seconds):
         self.time += seconds
-        self.book.tick(self.time)
+        self.book.tick(self.masters_time)
+
+    @rule(worker=WORKERS, seconds=st.sampled_from([4, 9, 20]))
+    def be_answered_only_when_asking_again(self, worker, seconds):
+        for name in self.chosen(worker):
+            self.take(worker, 12)
+            self.reach_the_master(name)
+            self.flying = [sent for sent in self.flying if sent[:2] != (name, "answer")]
+            self.wait(seconds)
+            self.keep_up(worker)
+            self.deliver_all()
+
+    @rule(worker=WORKERS, count=st.integers(1, 12))
+    def be_recalled_before_the_answer(self, worker, count):
+        for name in self.chosen(worker):
+            self.keep_up(worker)
+            self.reach_the_master(name)
+            self.posts[name].recall(self.book.epoch)
+            self.deliver_all()
+            self.take(worker, count)
+
+    @precondition(lambda self: not self.calm)
+    @rule(worker=WORKERS)
+    def give_back_and_stop_before_the_answer(self, worker):
+        for name in self.chosen(worker):
+            stock = self.workers[name]
+            mine = [place for place, kept in enumerate(self.kept) if kept[0] is stock]
+            if mine:
+                self.give_back_at(mine[0])
+            self.reach_the_master(name)
+            self.stop(worker)
 
     @rule(worker=WORKERS)
     def fall_silent(self, worker):
@@ -245,6 +279,10 @@ class Leasing(RuleBasedStateMachine):
                 return True
         return False
 
+    @property
+    def masters_time(self):
+        return 1000 + self.pace * self.time
+
     def chosen(self, place):
         names = list(self.workers)
         return names[place : place + 1]
@@ -266,6 +304,12 @@ class Leasing(RuleBasedStateMachine):
 
     def valid(self, stock):
         return not stock.holder.fenced or self.time <= stock.holder._valid
+
+    def give_back_at(self, place):
+        stock, row = self.kept.pop(place)
+        if not stock.holder.void:  # of two tests at once, where nothing can go back
+            self.used.remove(tuple(row))
+        stock.give_back([row])
 
     def close(self, stock):
         stock.close()
@@ -295,9 +339,14 @@ class Leasing(RuleBasedStateMachine):
         elif name in self.posts:
             self.posts[name].take_answer({**message, "names": ["test", "n"]})
 
+    def reach_the_master(self, name):
+        """What a worker asked arrives; the answers are under way."""
+        for sent in [sent for sent in self.flying if sent[:2] == (name, "ask")]:
+            self.deliver_at(self.flying.index(sent))
+
     def ask(self, name, question):
         missing = self.dead | self.quiet
-        answer = self.book.ask(name, question, self.time, missing)
+        answer = self.book.ask(name, question, self.masters_time, missing)
         if answer is None:
             return
         self.flying.append((name, "answer", answer))
@@ -319,6 +368,57 @@ def test_no_row_is_used_twice_where_those_of_lost_workers_are_dropped():
 
 def test_no_row_is_left_out_where_those_of_lost_workers_go_to_others():
     run_state_machine_as_test(Requeueing, settings=OFTEN)
+
+
+@pytest.fixture
+def scenario():
+    """Begins one of the above, to go a way that chance seldom finds."""
+    begun = []
+
+    def begin(kind, count, pace=1.0):
+        case = kind()
+        begun.append(case)
+        case.begin(ahead=True, calm=False, count=count, pace=pace)
+        return case
+
+    yield begin
+    for case in begun:
+        case.clock.stop()
+
+
+def test_what_was_given_back_goes_back_once_where_the_worker_stops_unanswered(scenario):
+    case = scenario(Leasing, count=1)
+    case.take_where_all_is_well(0, 2)
+    case.give_back_and_stop_before_the_answer(0)
+    case.finish()
+
+
+@pytest.mark.parametrize("kind", [Leasing, Requeueing])
+def test_rows_that_come_after_a_recall_are_not_counted_to_what_was_let_go_of(scenario, kind):
+    case = scenario(kind, count=1)
+    case.take_where_all_is_well(0, 6)  # more than half of its rows: it asks for more
+    case.be_recalled_before_the_answer(0, 2)
+    case.finish()
+    assert len(case.used) == len(set(case.used))
+
+
+def test_a_quick_clock_of_the_master_takes_no_rows_that_a_worker_may_use(scenario):
+    case = scenario(Requeueing, count=2, pace=max(PACES))
+    case.take_where_all_is_well(0, 1)
+    case.wait(9)
+    case.take_where_all_is_well(1, 1)
+    assert case.workers["w0"].ready
+    assert case.valid(case.workers["w0"])
+    case.no_row_is_there_at_two_workers()
+
+
+def test_rows_that_came_when_asked_for_again_are_valid_from_when_they_were_first(scenario):
+    case = scenario(Requeueing, count=2)
+    case.be_answered_only_when_asking_again(0, 9)
+    assert case.workers["w0"].ready
+    case.wait(9)
+    case.take_where_all_is_well(1, 1)
+    case.no_row_is_there_at_two_workers()
 
 
 @pytest.mark.parametrize("types", [None, {"n": int}])
