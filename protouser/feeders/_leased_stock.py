@@ -107,6 +107,8 @@ class LeasedStock:
         """Rows, or word that there are none."""
         if not self.holder.answers(answer):
             return
+        # an answer that took long renews nothing that ran out before it came
+        self.holder.expired(now())
         names = answer["names"]
         self.names = None if names is None else tuple(names)
         if self.makes_rows:

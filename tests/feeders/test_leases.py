@@ -421,6 +421,20 @@ def test_rows_that_came_when_asked_for_again_are_valid_from_when_they_were_first
     case.no_row_is_there_at_two_workers()
 
 
+def test_a_late_answer_renews_no_rows_that_went_to_others(scenario):
+    case = scenario(Requeueing, count=2)
+    case.take_where_all_is_well(0, 1)
+    case.wait(9)
+    case.keep_up(0)
+    case.lose(0)
+    case.wait(9)
+    case.keep_up(0)
+    case.deliver_all()
+    case.take_where_all_is_well(1, 1)
+    case.no_row_is_there_at_two_workers()
+    case.finish()
+
+
 @pytest.mark.parametrize("types", [None, {"n": int}])
 @pytest.mark.parametrize(
     ("names", "values"), [(["n", "m"], ["1", "x"]), (None, {"n": "1", "m": "x"})]
