@@ -51,6 +51,7 @@ class _Worker:
     returned: int = 0
     leases: dict[int, _Lease] = field(default_factory=dict)
     taken: dict[int, _Lease] = field(default_factory=dict)  # leases that ran out
+    elsewhere: set[int] = field(default_factory=set)  # numbers of used rows that others got, too
 
     @property
     def unused(self) -> int:
@@ -167,20 +168,24 @@ class LeaseBook:
         for number, lease in list(worker.taken.items()):
             used, released = named.get(number, (lease.used, True))
             worker.used += used - lease.used
-            self._use_late(lease.records[lease.used : used])
+            self._use_late(worker, lease.records[lease.used : used])
             lease.used = used
             if released:
                 del worker.taken[number]
         for serial, number, values in question["returned"]:
             if serial > worker.returned:
                 worker.returned = serial
-                self._give_back([(number, values)])
+                if number in worker.elsewhere:
+                    worker.elsewhere.discard(number)  # whoever else got it may give it back
+                else:
+                    self._give_back([(number, values)])
 
-    def _use_late(self, records: list[Record]) -> None:
+    def _use_late(self, worker: _Worker, records: list[Record]) -> None:
         """Rows of a lease that ran out, and were used: nobody else needs them."""
         for record in records:
             if self._pool.pop(id(record), None) is None:
                 self.duplicates += 1
+                worker.elsewhere.add(record[0])
 
     def _give_back(self, records: list[Record]) -> None:
         self._pool.update((id(record), record) for record in records)

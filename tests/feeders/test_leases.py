@@ -435,6 +435,19 @@ def test_a_late_answer_renews_no_rows_that_went_to_others(scenario):
     case.finish()
 
 
+def test_a_row_that_went_to_another_worker_does_not_come_back_beside_it(scenario):
+    case = scenario(Requeueing, count=3)
+    case.take_where_all_is_well(0, 1)
+    case.wait(20)
+    case.take_where_all_is_well(1, 1)
+    case.give_back_at(0)
+    case.deliver_all()
+    case.take(0, 1)
+    case.take_where_all_is_well(2, 1)
+    case.no_row_is_there_at_two_workers()
+    assert len(case.used) == len(set(case.used))
+
+
 @pytest.mark.parametrize("types", [None, {"n": int}])
 @pytest.mark.parametrize(
     ("names", "values"), [(["n", "m"], ["1", "x"]), (None, {"n": "1", "m": "x"})]
