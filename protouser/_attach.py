@@ -20,6 +20,7 @@ from typing import Any, Final
 import gevent
 
 from protouser._buckets import use_fine_buckets
+from protouser._deserted import Deserted
 from protouser._ending import Ending
 from protouser._errors import ConfigurationError
 from protouser._exceptions import exception_lines
@@ -148,6 +149,7 @@ def _listen_where_results_are(session: Session, environment: Environment) -> Non
     events.test_start.add_listener(lambda environment, **_: exit_code.forget())
     events.test_stop.add_listener(lambda **_: exit_code.decide(judge.passed, baseline.passed))
     session.each_second.append(lambda: _count_users(session))
+    session.each_second.append(Deserted(environment).look)
     events.test_stop.add_listener(lambda environment, **_: files.write())
     events.test_stop.add_listener(lambda environment, **_: write_hdr(session))
     events.quit.add_listener(lambda exit_code, **_: log_summary(session))

@@ -25,6 +25,8 @@ from protouser import (
 )
 from protouser.testing import capture, load
 
+from .conftest import free_port
+
 KIND = "widget"
 
 
@@ -876,3 +878,25 @@ def test_an_error_of_ours_is_logged_with_the_line_of_the_tester(caplog):
     assert "Traceback" not in record.message
     assert "test_life.py" in record.message
     assert record.message.endswith("in act)")
+
+
+NOBODY_ANSWERS = """
+    from locust import constant, task
+    from protouser_socket import TcpUser
+
+    class Caller(TcpUser):
+        host = "tcp://127.0.0.1:{port}"
+        wait_time = constant(1)
+
+        @task
+        def ask(self):
+            self.client.request("hello")
+"""
+
+
+@pytest.mark.parametrize("more", [("-t", "8s"), ("-t", "12s", "--processes", "1")])
+def test_that_no_user_is_left_is_said_once(run_locust, more):
+    run = run_locust(NOBODY_ANSWERS.format(port=free_port()), "-u", "2", *more)
+    said = [line for line in run.stderr.splitlines() if "no user is left" in line]
+    assert len(said) == 1, run.stderr
+    assert "no user is left of 2: each one ended by itself" in said[0]
