@@ -307,7 +307,7 @@ def test_handing_a_quick_call_to_a_thread_that_is_free_is_no_lack_of_threads():
 
     results = load(Quick, users=3, seconds=1.2)
     (queue,) = (each for key, each in results.figures.timed.items() if key[2] == "queue")
-    at_once = queue.mean < 1e6  # in nanoseconds; a crowded machine takes longer
+    at_once = queue.mean < 5e6  # in nanoseconds; a crowded machine takes longer
     assert queue.count > 10
     assert THREADS not in causes(results) or not at_once
 

@@ -19,6 +19,7 @@ from protouser._schedule import (
     STARTED,
 )
 from protouser._watchdog import Delays
+from protouser.verdict._ledger import SWITCHING
 from protouser.verdict._observation import Blocked, Busy, Observation, Waited
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ _FEEDER: Final = "feeder"
 _WAIT: Final = "wait"
 #: What is less than this of a second says nothing.
 _SHORTEST: Final = 0.1
-#: What it takes to hand a call to a thread that is free, where the process is busy: the mean of a
-#: second, in seconds. It is most of the time of a call that is quick, and limits nothing.
-_HAND_OVER: Final = 0.001
+#: What it may take to hand a call to a thread that is free, or to an asyncio loop: a turn of the
+#: interpreter. It is most of the time of a call that is quick, and limits nothing.
+_HAND_OVER: Final = SWITCHING
 #: How many lines, calls or feeders one second may name.
 _MOST: Final = 5
 
