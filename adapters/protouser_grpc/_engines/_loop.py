@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 _START_WITHIN = 10.0
 _UNWIND_WITHIN = 1.0
+#: Pauses in seconds before each look whether everything of grpc.aio is gone.
+_LET_GO_AFTER = (0.0, *[0.05] * 10)
 
 
 class LoopThread:
@@ -108,8 +110,12 @@ class LoopThread:
     async def _stop(self) -> None:
         await self._unwind()
         stop_poller()
-        if self._poller is not None and not self._poller.ended:
-            await asyncio.sleep(0)  # the loop itself refers to tasks that have just ended
+        for pause in _LET_GO_AFTER:
+            if self._poller is None or self._poller.ended:
+                break
+            # The loop itself refers to tasks that have just ended, and the hub to a client that is
+            # being closed: whatever of grpc.aio is freed when the loop is closed fails to end.
+            await asyncio.sleep(pause)
             gc.collect()  # a call in a cycle, such as one with a traceback, keeps the poller alive
         self.loop.stop()
 
