@@ -7,7 +7,7 @@ from locust.env import Environment
 from locust.runners import LocalRunner
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,8 +30,12 @@ def load(
     host: str | None = None,
     stop_timeout: float = 0.0,
     options: Namespace | None = None,
+    until: Callable[[], bool] | None = None,
 ) -> Results:
     """Run users of the classes for some seconds, or until they have all ended.
+
+    A test that waits for something to happen says so with ``until``, and gives many seconds: it
+    then depends on no machine's speed.
 
     Args:
         user_classes: what to run.
@@ -40,6 +44,7 @@ def load(
         host: as ``--host``.
         stop_timeout: as ``--stop-timeout``: how long running tasks may take to finish.
         options: what users find as ``self.environment.parsed_options``.
+        until: asked again and again; the test ends as soon as it is true.
 
     Raises:
         ConfigurationError: a host that no run can reach, or a schedule that cannot be read, before
@@ -59,7 +64,7 @@ def load(
     environment.events.user_error.add_listener(lambda exception, **_: errors.append(exception))
     with capture(environment) as reports:
         runner.start(users, spawn_rate=min(users, 100))
-        _run(runner, seconds)
+        _run(runner, seconds, until or (lambda: False))
         runner.quit()
     verdict = session.sections.as_json("verdict")
     return Results(session.results(), session.seconds, reports, errors, verdict)
@@ -80,9 +85,9 @@ def capture(environment: Environment) -> Iterator[list[Report]]:
         environment.events.request.remove_listener(listener)
 
 
-def _run(runner: LocalRunner, seconds: float) -> None:
+def _run(runner: LocalRunner, seconds: float, until: Callable[[], bool]) -> None:
     began = now()
-    while now() - began < seconds:
+    while now() - began < seconds and not until():
         gevent.sleep(min(_POLL, seconds))
         spawning = runner.spawning_greenlet
         if spawning is not None and spawning.ready() and runner.user_count == 0:
