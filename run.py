@@ -2,7 +2,7 @@
 """The commands of this checkout: one line each, from a fresh clone with only Python present.
 
     python3 run.py demo     start real servers, put load on them, and show what was measured
-    python3 run.py test     run the tests, three files at a time
+    python3 run.py test     run the tests, three files at a time, then those that measure time
     python3 run.py lint     ruff: rules and format
     python3 run.py types    mypy
     python3 run.py build    wheel and sdist into dist/, and the wheel checked
@@ -48,6 +48,7 @@ ROOT = Path(__file__).resolve().parent
 VERSION = "{}.{}".format(*sys.version_info)
 AT_ONCE = 3  # processes that run the tests, on two processors: tests mostly wait
 SHARED_FOLDER = "PROTOUSER_TESTS_SHARED_IN"  # where those processes put what each has taken
+ALONE = "PROTOUSER_TESTS_ALONE"  # tells a process to run only what measures time
 # They would make the environment see packages that are not in it, or pip install elsewhere.
 MISLEADING = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 PIP_WITHOUT_SURPRISES = {"PIP_REQUIRE_VIRTUALENV": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0"}
@@ -329,17 +330,23 @@ def test(environment: Environment, arguments: list[str]) -> int:
 
 
 def run_together(environment: Environment) -> int:
-    """Run the tests in several processes, which divide the files among them (tests/sharing.py)."""
+    """Run the tests in several processes, which divide the files among them (tests/sharing.py).
+
+    What measures time waits until they have ended: beside them it would measure them.
+    """
     colour = "yes" if sys.stdout.isatty() else "no"
     command = environment.module("pytest", "-o", "console_output_style=classic", "--color", colour)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         variables = {**environment.variables(), SHARED_FOLDER: folder}
         closing, codes = outputs_of([command] * AT_ONCE, variables)
+    last, code = outputs_of([command], {**environment.variables(), ALONE: "1"})
+    closing, codes = closing + last, codes + code
     counts: collections.Counter[str] = collections.Counter()
     for line in closing:
         for count, word in re.findall(r"(\d+) (\w+)(?=, | in )", line):
             counts[word.removesuffix("s") if word.startswith("err") else word] += int(count)
+    counts.pop("deselected", None)  # by one process so that another runs it, or by each the same
     text = ", ".join(f"{counts[word]} {word}" for word in sorted(counts)) or "no tests ran"
     print(f"{f' {text} in {time.monotonic() - started:.2f}s ':=^80}", flush=True)
     found_none = 5 if counts.total() == 0 else 0  # one of them may come too late for every file

@@ -30,16 +30,18 @@ from gevent.greenlet import Greenlet
 from protouser.feeders import _feeding
 
 from .results_schema import check_folder
-from .sharing import FOLDER, run_shared
+from .sharing import ALONE, FOLDER, run_shared, split
 
 WITHIN = 2.0  # seconds that what ends by itself may take to be gone
 SHARED_IN = pytest.StashKey[str | None]()
+RUNS_ALONE = pytest.StashKey[bool]()
 PROCESS = Path("/proc/self")  # not there on macOS: only greenlets and threads are watched then
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open what gevent keeps for the life of the process, so that it is no test's."""
     config.stash[SHARED_IN] = os.environ.pop(FOLDER, None)  # not for what the tests start,
+    config.stash[RUNS_ALONE] = os.environ.pop(ALONE, None) is not None
     os.environ.pop("PYTEST_ADDOPTS", None)  # nor this, which pytest has read by now
     # A shell's background job ignores it, and so would every process that a test interrupts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -49,6 +51,14 @@ def pytest_configure(config: pytest.Config) -> None:
     hub.SYSTEM_ERROR = (*hub.SYSTEM_ERROR, pytest.fail.Exception)
     hub.threadpool.apply(int)
     subprocess.run([sys.executable, "-S", "-c", ""], check=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take apart what measures time, where several processes do one run."""
+    alone = config.stash[RUNS_ALONE]
+    if alone or config.stash[SHARED_IN] is not None:
+        items[:], others = split(items, alone)
+        config.hook.pytest_deselected(items=others)
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:

@@ -4,6 +4,9 @@
 its name there and runs it. A file is not torn apart, since its tests share servers. pytest-xdist
 does not serve here: its workers wait natively for their orders, in a process that gevent has
 patched.
+
+Tests marked ``measures`` are left out by all of them: a process with ``ALONE`` set runs those, and
+nothing else, when the others have ended.
 """
 
 from __future__ import annotations
@@ -16,9 +19,18 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["FOLDER", "run_shared"]
+__all__ = ["ALONE", "FOLDER", "run_shared", "split"]
 
+ALONE = "PROTOUSER_TESTS_ALONE"
 FOLDER = "PROTOUSER_TESTS_SHARED_IN"
+
+
+def split(items: list[pytest.Item], alone: bool) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Those of the tests that this process runs, and the others."""
+    parts: tuple[list[pytest.Item], list[pytest.Item]] = ([], [])
+    for item in items:
+        parts[(item.get_closest_marker("measures") is not None) != alone].append(item)
+    return parts
 
 
 def run_shared(session: pytest.Session, folder: Path) -> None:
