@@ -100,6 +100,7 @@ BROKEN = {
     },
     "CountsThinking": {TIME},
     "Blocks": {OTHERS, CROWD, CANCELLED, DEADLINE, LOST},
+    "StandsStillOnce": set(),
     "HasTenThreads": {CROWD},
     "SurvivesKills": {CANCELLED, DEADLINE},
     "TakesLateAnswers": {LATE},

@@ -38,6 +38,7 @@ class AdapterContract(WaitingPromises, CallPromises, ConnectionPromises, Registr
     be broken, so that a declaration cannot outlive its reason. The capabilities are "fail",
     "dawdle", "replies", "refusal", "silence" and "loss".
 
-    All timing is a multiple of 0.2 s; ``PROTOUSER_CONTRACT_SCALE=3`` in the environment is for
-    slow machines.
+    All timing is a multiple of 0.2 s, and of four times as much where a promise about time was
+    broken and is tried once more; ``PROTOUSER_CONTRACT_SCALE=3`` in the environment is for slow
+    machines.
     """

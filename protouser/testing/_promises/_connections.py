@@ -10,7 +10,7 @@ import pytest
 from protouser._client import ProtocolClient
 from protouser.testing._promises._belongings import Watch
 from protouser.testing._promises._places import Line, Place, Silence
-from protouser.testing._promises._setting import STALL, Setting, needs
+from protouser.testing._promises._setting import STALL, Setting, needs, tried_again_slowly
 from protouser.testing._promises._stage import Stage, attempt, person, visit
 
 __all__ = ["ConnectionPromises"]
@@ -37,13 +37,13 @@ class ConnectionPromises(Setting):
     @needs("refusal")
     def test_an_unreachable_host_is_one_failed_connect(self, stage: Stage, nobody: Place) -> None:
         """Else a dead backend is invisible, or costs a descriptor per attempt."""
-        timeout = 10 * STALL
+        timeout = 25 * STALL
         texts: list[str] = []
         with gevent.Timeout(2 * timeout, _late("connect() to nobody", timeout)):
             texts.append(self._refused(stage, nobody, timeout))
             with Watch() as watch:
                 texts.extend(self._refused(stage, nobody, timeout) for _ in range(3))
-                left = watch.left(spare=2, seconds=STALL)
+                left = watch.left(spare=2, seconds=10 * STALL)
         assert not left, (
             f"3 connects that failed left {left}: hand what connect() opens to self.resources at"
             " once, before the next step that can fail, or close it where that fails"
@@ -55,11 +55,13 @@ class ConnectionPromises(Setting):
         )
 
     @needs("silence")
+    @tried_again_slowly
     def test_a_silent_host_is_given_up_in_time(self, stage: Stage, silence: Silence) -> None:
         """Else one hanging server stops its users for ever, without a single failure."""
-        limit = 10 * STALL
-        with gevent.Timeout(limit, _late("a silent server", STALL)):
-            client, error = attempt(stage.open, silence.url, timeout=STALL)
+        limit = 10 * self._stall
+        stage.forget()
+        with gevent.Timeout(limit, _late("a silent server", self._stall)):
+            client, error = attempt(stage.open, silence.url, timeout=self._stall)
             if error is None:
                 stage.forget()
                 _, error = attempt(self.succeed, client)
@@ -70,14 +72,15 @@ class ConnectionPromises(Setting):
         )
 
     @needs("dawdle", "loss")
+    @tried_again_slowly
     def test_a_lost_connection_is_a_failure(self, stage: Stage, line: Line) -> None:
         """Else the end of a stream is read as an empty answer, or waited through to the timeout."""
         client = stage.open(line.url)
         stage.forget()
-        waiting = gevent.spawn(attempt, self.dawdle, client, 8 * STALL)
-        gevent.sleep(STALL)
+        waiting = gevent.spawn(attempt, self.dawdle, client, 8 * self._stall)
+        gevent.sleep(self._stall)
         line.cut()
-        waiting.join(5 * STALL)
+        waiting.join(5 * self._stall)
         in_time = waiting.ready()
         waiting.kill()
         assert in_time, (

@@ -11,16 +11,19 @@ import pytest
 
 from protouser._call import now
 from protouser._figures import CANCELLED, FAILURE, SUCCESS
-from protouser.testing._promises._setting import STALL, Setting, needs, takes_options
+from protouser.testing._promises._setting import (
+    STALL,
+    Setting,
+    needs,
+    takes_options,
+    tried_again_slowly,
+)
 from protouser.testing._promises._stage import CONNECT, Stage, attempt, person, visit
 
 __all__ = ["WaitingPromises"]
 
 #: More than the ten threads that gevent has for everything that blocks.
 _CROWD = 12
-
-#: A busy machine may be late once; a client that blocks is late every time.
-_TRIES = 3
 
 
 class WaitingPromises(Setting):
@@ -50,33 +53,44 @@ class WaitingPromises(Setting):
         )
 
     @needs("dawdle")
+    @tried_again_slowly
     def test_while_a_user_waits_the_others_run(self, stage: Stage) -> None:
         """Else all users wait for one: the load collapses, and every number contains the others."""
         client = stage.open()
-        gap = _best(lambda: _longest_gap(lambda: self.dawdle(client, STALL)), STALL / 2)
-        assert gap < STALL / 2, (
-            f"while one user waited {STALL:g} s no other ran for {gap:.3f} s: the client"
+        gap = _longest_gap(lambda: self.dawdle(client, self._stall), self._stall / 40)
+        assert gap < self._stall / 2, (
+            f"while one user waited {self._stall:g} s no other ran for {gap:.3f} s: the client"
             " blocks the event loop. Use Python's sockets, which gevent makes cooperative, or call"
             " a blocking C library in native threads"
         )
 
     @needs("dawdle")
+    @tried_again_slowly
     def test_a_crowd_waits_no_longer_than_one(self, stage: Stage) -> None:
         """Else a lock or a small pool of threads makes users queue inside the load generator."""
         clients = [stage.open() for _ in range(_CROWD)]
-        spent = _best(lambda: self._together(clients), 1.75 * STALL)
-        assert spent < 1.75 * STALL, (
-            f"{_CROWD} users who wait {STALL:g} s at the same time took {spent:.3f} s: they"
-            " queue for something that they share, such as a lock, a connection, or gevent's ten"
-            " threads. (Or the backend serves one connection at a time: start one that does not)"
+        limit = 1.75 * self._stall
+        assert self._together(clients, limit), (
+            f"{_CROWD} users who wait {self._stall:g} s at the same time took {limit:g} s and more:"
+            " they queue for something that they share, such as a lock, a connection, or gevent's"
+            " ten threads. (Or the backend serves one connection at a time: start one that does"
+            " not)"
         )
 
     @needs("dawdle")
+    @tried_again_slowly
     @pytest.mark.usefixtures("client_class")
     def test_a_call_cut_short_by_the_end_of_the_test_is_cancelled(self, url: str) -> None:
         """Else every test ends with successes that never were."""
-        wait = partial(self.dawdle, seconds=5 * STALL)
-        results, _ = visit(person(url, self.options), wait, 2, 2 * STALL)
+        begun: list[Any] = []
+
+        def wait(client: Any) -> None:
+            begun.append(client)
+            if len(begun) == 2:
+                gevent.spawn_later(self._stall, client.user.environment.runner.quit)
+            self.dawdle(client, 5 * self._stall)
+
+        results, _ = visit(person(url, self.options), wait, 2, 25 * self._stall)
         rows = [row for key, row in results.items() if key[1] != CONNECT]
         counts = {
             SUCCESS: sum(row.successes for row in rows),
@@ -92,18 +106,20 @@ class WaitingPromises(Setting):
         assert not events, f"the end of the test cut 2 calls short, and they reported {events}"
 
     @needs("dawdle")
+    @tried_again_slowly
     def test_a_call_that_times_out_is_a_failure(self, stage: Stage) -> None:
         """Else a server that hangs looks like a test with few, fast calls."""
-        self._times_out(stage, stage.open(timeout=STALL), "self.timeout")
+        self._times_out(stage, stage.open(timeout=self._stall), "self.timeout")
         if takes_options(self.dawdle):
-            self._times_out(stage, stage.open(), "the method's timeout=", timeout=STALL)
+            self._times_out(stage, stage.open(), "the method's timeout=", timeout=self._stall)
 
     @needs("dawdle")
+    @tried_again_slowly
     def test_a_deadline_of_the_user_is_a_failure(self, stage: Stage) -> None:
         """Else `gevent.Timeout`, the deadline that testers know, is swallowed or lost."""
         client = stage.open()
         stage.forget()
-        assert _ends_by_deadline(lambda: self.dawdle(client, 4 * STALL)), (
+        assert _ends_by_deadline(lambda: self.dawdle(client, 4 * self._stall), self._stall), (
             "a gevent.Timeout of the caller did not come out of the call: catch Exception and never"
             " BaseException, or raise it again"
         )
@@ -114,17 +130,20 @@ class WaitingPromises(Setting):
         )
 
     @needs("dawdle", "replies")
+    @tried_again_slowly
     def test_a_late_answer_is_never_given_to_the_next_call(self, stage: Stage) -> None:
         """Else after one timeout every reply is that of the call before: all green, all wrong."""
         expected = self._told_apart(stage)
         for deadline in (True, False):
-            client = stage.open(timeout=STALL)
+            client = stage.open(timeout=self._stall)
             # the answer comes while the next call still waits for its own
             if deadline:
-                attempt(_ends_by_deadline, partial(self.dawdle, client, STALL), STALL / 2)
+                attempt(
+                    _ends_by_deadline, partial(self.dawdle, client, self._stall), self._stall / 2
+                )
             else:
-                attempt(self.dawdle, client, 1.5 * STALL)
-            for moment, pause in (("before", 0.0), ("after", STALL)):
+                attempt(self.dawdle, client, 1.5 * self._stall)
+            for moment, pause in (("before", 0.0), ("after", self._stall)):
                 gevent.sleep(pause)
                 reply = self._next_reply(stage, client)
                 assert reply == expected, (
@@ -137,21 +156,26 @@ class WaitingPromises(Setting):
     def _times_out(self, stage: Stage, client: Any, where: str, **options: float) -> None:
         stage.forget()
         began = now()
-        _, error = attempt(self.dawdle, client, 4 * STALL, **options)
+        _, error = attempt(self.dawdle, client, 4 * self._stall, **options)
         spent = now() - began
         assert error is not None, (
-            f"{where} was {STALL:g} s, and a call of {4 * STALL:g} s succeeded: give it to every"
-            " wait, and raise CallTimeout where it is over"
+            f"{where} was {self._stall:g} s, and a call of {4 * self._stall:g} s succeeded: give it"
+            " to every wait, and raise CallTimeout where it is over"
         )
-        assert spent < 3 * STALL, f"{where} was {STALL:g} s and took effect after {spent:.3f} s"
+        assert spent < 3 * self._stall, (
+            f"{where} was {self._stall:g} s and took effect after {spent:.3f} s"
+        )
         failures = [report.exception for report in stage.calls()]
         assert failures == [error], f"the timeout was reported as {stage.calls()}"
 
-    def _together(self, clients: list[Any]) -> float:
+    def _together(self, clients: list[Any], limit: float) -> bool:
+        """Whether clients who wait at the same time have all been answered within a limit."""
         began = now()
-        waiting = [gevent.spawn(self.dawdle, client, STALL) for client in clients]
-        gevent.joinall(waiting, raise_error=True)
-        return now() - began
+        waiting = [gevent.spawn(self.dawdle, client, self._stall) for client in clients]
+        gevent.joinall(waiting, limit, raise_error=True)
+        in_time = all(greenlet.ready() for greenlet in waiting) and now() - began < limit
+        gevent.killall(waiting)
+        return in_time
 
     def _told_apart(self, stage: Stage) -> Any:
         client = stage.open()
@@ -160,7 +184,7 @@ class WaitingPromises(Setting):
             for exchange in (
                 lambda: self.succeed(client),
                 lambda: self.succeed(client),
-                lambda: self.dawdle(client, STALL / 4),
+                lambda: self.dawdle(client, self._stall / 4),
             )
         )
         assert first == second, f"succeed() must be answered alike, not {first!r} and {second!r}"
@@ -193,26 +217,18 @@ class WaitingPromises(Setting):
         return reply
 
 
-def _best(measure: Callable[[], float], limit: float) -> float:
-    """The first of a few measurements that is below the limit, or else the lowest."""
-    measured = [measure()]
-    while measured[-1] >= limit and len(measured) < _TRIES:
-        measured.append(measure())
-    return min(measured)
-
-
-def _longest_gap(work: Callable[[], Any]) -> float:
-    """The longest time for which nothing else ran while some work did."""
+def _longest_gap(work: Callable[[], Any], step: float) -> float:
+    """The longest time for which nothing else ran while some work did; looks at each step."""
     longest, last = 0.0, now()
     working = gevent.spawn(work)
     while not working.ready():
-        gevent.sleep(STALL / 40)
+        gevent.sleep(step)
         longest, last = max(longest, now() - last), now()
     working.get()
     return longest
 
 
-def _ends_by_deadline(work: Callable[[], Any], seconds: float = STALL) -> bool:
+def _ends_by_deadline(work: Callable[[], Any], seconds: float) -> bool:
     timeout = gevent.Timeout(seconds)
     try:
         with timeout:
