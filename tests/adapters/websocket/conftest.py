@@ -21,7 +21,7 @@ from protouser import attach, now
 from protouser.testing import capture
 from protouser_websocket import WebSocketClient
 
-SOON = 5.0
+SOON = 30.0  # only a hang takes longer
 
 
 class Server:
@@ -50,7 +50,7 @@ class Server:
     def end(self):
         self.process.stdin.close()
         self.process.stdout.close()
-        self.process.wait(10)
+        self.process.wait(SOON)
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +123,7 @@ class Peer:
 
     Attributes:
         received: what came after the upgrade, of all connections.
+        ended: how many connections were read to their end.
         errors: what the function raised.
     """
 
@@ -131,6 +132,7 @@ class Peer:
         self._serve, self._upgrade = serve, upgrade
         self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}/"
         self.received = bytearray()
+        self.ended = 0
         self.errors = []
         self._greenlets = [gevent.spawn(self._accept)]
 
@@ -152,8 +154,11 @@ class Peer:
 
     def read_all(self, sock):
         """Keep what comes until the end."""
-        while data := sock.recv(65536):
-            self.received += data
+        try:
+            while data := sock.recv(65536):
+                self.received += data
+        finally:
+            self.ended += 1
 
     def end(self):
         gevent.killall(self._greenlets, timeout=SOON)

@@ -280,9 +280,9 @@ def test_a_server_that_never_answers_the_upgrade(said, peer, connected, reports)
 
     url = peer(serve, upgrade=False).url
     began = now()
-    text = refusal(connected, reports, url, connect_timeout=SHORT)
-    assert text == f"{url} did not answer the WebSocket upgrade within 0.2 s"
-    assert SHORT <= now() - began < SOON
+    text = refusal(connected, reports, url, connect_timeout=1)  # time to connect in
+    assert text == f"{url} did not answer the WebSocket upgrade within 1 s"
+    assert 1 <= now() - began < SOON
 
 
 def test_a_reset_during_the_upgrade(peer, connected, reports):
@@ -388,7 +388,7 @@ def test_what_came_before_the_fault_can_be_read(peer, connected):
         client.receive()
 
 
-def test_frames_that_come_byte_by_byte(peer, connected):
+def test_frames_that_come_byte_by_byte(peer, connected, until):
     def serve(sock):
         for byte in b"\x01\x03ab\xc3\x89\x01p\x80\x7e\x00\x02\xa9c" + CLOSED:
             sock.sendall(bytes([byte]))
@@ -399,6 +399,7 @@ def test_frames_that_come_byte_by_byte(peer, connected):
     client = connected(server.url)
     assert client.receive() == "abéc"
     client.close()
+    until(lambda: server.ended)
     assert unmasked(server.received) == [(10, b"p"), (8, b"\x03\xe8")]
 
 
@@ -443,10 +444,10 @@ def test_a_server_that_closes_instead_of_answering(query, text, server, connecte
     assert failures(reports) == [("request", expected)]
 
 
-def test_an_end_that_is_no_orderly_one_is_told_to_one_call(server, connected, reports):
+def test_an_end_that_is_no_orderly_one_is_told_to_one_call(server, connected, reports, until):
     client = connected(server.url("/bye?code=1011"))
     assert [client.receive(), client.receive()] == ["one", "two"]
-    gevent.sleep(0.1)
+    until(lambda: server.stats()["open"] == 0)  # the client has answered the close frame
     for _ in range(2):
         try:
             client.send("quiet")
@@ -467,12 +468,14 @@ def test_an_end_that_is_no_orderly_one_is_told_to_one_call(server, connected, re
 @pytest.mark.parametrize("verb", ["request", "receive", "ping"])
 def test_an_end_without_a_word(verb, peer, connected, reports):
     def serve(sock):
-        gevent.sleep(0.05)
+        waits.wait(SOON)
         sock.shutdown(socket.SHUT_WR)
         wait_for_the_end(sock)
 
+    waits = Event()
     server = peer(serve)
     client = connected(server.url)
+    gevent.spawn(waits.set)  # it runs when the call has begun to wait
     with pytest.raises(ConnectionLost):
         getattr(client, verb)(*(["hello"] if verb == "request" else []))
     expected = f"{server.url} closed the connection without a close frame"
@@ -516,7 +519,7 @@ def test_a_send_that_meets_the_end_first_is_the_one_that_is_told(peer, connected
 def test_a_late_reply_is_never_given_to_the_next_request(server, connected, reports):
     client = connected(server.url())
     with pytest.raises(CallTimeout):
-        client.request("sleep 0.3", timeout=SHORT)
+        client.request("sleep 2", timeout=SHORT)
     assert client.request("next") == "next"
     assert client.request("third") == "third"
     assert failures(reports) == [("request", "no reply within 0.2 s")]
@@ -578,15 +581,16 @@ def test_a_server_that_writes_before_it_reads(peer, connected):
 
 def test_users_who_never_read_make_the_server_wait(peer, connected, caplog):
     def serve(sock):
-        with gevent.Timeout(1, False):
-            while True:
-                sock.sendall(frames)
-                sent.append(len(frames))
-        wait_for_the_end(sock)
+        while True:
+            sock.sendall(frames)
+            sent.append(len(frames))
 
     frames, sent = (b"\x81\x7e\x03\xe8" + b"x" * 1000) * 100, []
     client = connected(peer(serve).url)
-    gevent.sleep(1.2)
+    turns, seen = 0, -1
+    while turns < 50:  # of the hub, in all of which the server waits
+        turns, seen = (turns + 1 if len(sent) == seen else 0), len(sent)
+        gevent.sleep(0.01)
     assert 10_000_000 < sum(sent) < 60_000_000
     assert "messages wait for receive()" in caplog.text
     assert [client.receive() for _ in range(9000)] == ["x" * 1000] * 9000
@@ -595,13 +599,14 @@ def test_users_who_never_read_make_the_server_wait(peer, connected, caplog):
 # -- closing ---------------------------------------------------------------------------------------
 
 
-def test_a_server_that_never_answers_the_close_frame_costs_little(peer, connected, caplog):
+def test_a_server_that_never_answers_the_close_frame_costs_little(peer, connected, caplog, until):
     server = peer(lambda sock: server.read_all(sock))
-    clients = [connected(server.url) for _ in range(20)]
+    clients = [connected(server.url, close_timeout=SOON) for _ in range(20)]
     began = now()
     gevent.joinall([gevent.spawn(client.close) for client in clients], timeout=SOON)
-    assert now() - began < 3  # seconds, for all of them
+    assert now() - began < 8, "seconds, for all of them; 10 if they waited one after the other"
     assert "closing took longer" not in caplog.text
+    until(lambda: server.ended == 20)
     assert unmasked(server.received) == [(8, b"\x03\xe8")] * 20
 
 
@@ -613,7 +618,7 @@ def test_a_server_that_never_stops_talking_does_not_keep_a_client_from_closing(
             sock.sendall(b"\x81\x01x" * 1000)
             gevent.sleep(0)  # it is a neighbour of the client here, as no server is
 
-    client = connected(peer(serve).url)
+    client = connected(peer(serve).url, close_timeout=SOON / 2)
     client.receive()
     client.close()
     assert "closing took longer" not in caplog.text
@@ -621,7 +626,8 @@ def test_a_server_that_never_stops_talking_does_not_keep_a_client_from_closing(
 
 def test_closing_a_connection_that_cannot_be_written_to(peer, connected, caplog):
     stop = Event()
-    client = connected(peer(lambda sock: stop.wait(SOON)).url)
+    url = peer(lambda sock: stop.wait(SOON)).url
+    client = connected(url, close_timeout=SOON / 2)
     sending = gevent.spawn(client.send, bytes(30_000_000))
     gevent.sleep(0.1)
     client.close()
@@ -641,6 +647,7 @@ def test_a_close_frame_is_answered_in_kind(peer, connected, until):
     with pytest.raises(ConnectionLost, match=r"closed the connection: 4001 \(kick\)"):
         client.receive()
     client.close()
+    until(lambda: server.ended)
     assert unmasked(server.received) == [(8, b"\x0f\xa1")]
 
 
@@ -649,7 +656,7 @@ def test_a_request_that_is_given_up_says_goodbye(peer, connected, until):
     client = connected(server.url)
     with pytest.raises(CallTimeout):
         client.request("hello", timeout=SHORT)
-    until(lambda: len(server.received) > 11)
+    until(lambda: server.ended)
     assert unmasked(server.received) == [(1, b"hello"), (8, b"\x03\xe9")]
 
 
@@ -659,23 +666,26 @@ def test_a_server_that_pushes_without_end_stops_nobody_else(peer, connected, ser
             sock.sendall(b"\x81\x7e\x03\xe8" + b"x" * 1000)
 
     flooded, other = connected(peer(serve).url), connected(server.url())
-    reading = gevent.spawn(lambda: [flooded.receive() for _ in range(20_000)])
     answered = 0
-    while not reading.ready():
-        other.request("hello", timeout=1)
+
+    def read():
+        while answered < 20:
+            flooded.receive()
+
+    reading = gevent.spawn(read)
+    while answered < 20:
+        other.request("hello")
         answered += 1
-    assert len(reading.get()) == 20_000
-    assert answered > 5
+    reading.get(timeout=SOON)
 
 
-def test_a_failed_upgrade_leaves_no_descriptor(server, connected, reports):
+def test_a_failed_upgrade_leaves_no_descriptor(server, connected, reports, until):
     descriptors = Path("/proc/self/fd")
     before = len(list(descriptors.iterdir()))
     for _ in range(10):
         with pytest.raises(ConnectFailed):
             connected(server.url("/refuse?status=403"))
-    gevent.sleep(0)
-    assert len(list(descriptors.iterdir())) == before
+    until(lambda: len(list(descriptors.iterdir())) <= before)
     assert len({str(report.exception) for report in reports}) == 1
 
 

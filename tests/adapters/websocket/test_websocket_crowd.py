@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).with_name("crowd.py")
-PATIENCE = 20  # seconds for all: to start, to work, to stop
+PATIENCE = 110  # seconds for all: to start, to work, to stop
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,8 @@ def test_500_users_work_and_leave_nothing(server, until):
     seen = crowd("working", 500, server.url())
     stats = server.stats()
     assert seen["connects"] == stats["accepted"] == 500
-    assert seen["failures"] == seen["sockets"] == 0
+    assert seen["failures"] == 0
+    assert seen["left"] <= 0
     # the end of the test may cut one call of each user short after the server has seen it
     assert seen["requests"] <= stats["received"] <= seen["requests"] + 500
     assert seen["requests"] > 500
@@ -46,7 +47,8 @@ def test_1000_idle_users_in_one_process(server, until, capsys):
             f" and {seen['KiB']:.1f} KiB each"
         )
     assert seen["connects"] == server.stats()["accepted"] - before == 1000
-    assert seen["failures"] == seen["sockets"] == 0
+    assert seen["failures"] == 0
+    assert seen["left"] <= 0
     assert seen["descriptors"] == 1
     assert seen["KiB"] < 100
     until(lambda: server.stats()["open"] == 0)
