@@ -31,6 +31,7 @@ from protouser._limits import check_limits
 from protouser._options import Option, add_options, option
 from protouser._proxy import PROXY
 from protouser._proxy_setting import check_http_users
+from protouser._refusal import tell_of_locustfiles
 from protouser._results import (
     BASELINE,
     CSV,
@@ -236,5 +237,6 @@ def _on_parser(parser: LocustArgumentParser, **_event: Any) -> None:
     add_options(parser, OPTIONS)
 
 
+tell_of_locustfiles()
 locust.events.init_command_line_parser.add_listener(_on_parser)
 locust.events.init.add_listener(_on_init)

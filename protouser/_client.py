@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypedDict
 
 from protouser._call import Call, get_thread_ident
@@ -22,6 +21,7 @@ from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost,
 from protouser._executors import Stamp
 from protouser._hooks import DISCONNECT
 from protouser._measured import apply_stamp
+from protouser._near import did_you_mean
 from protouser._options import option
 from protouser._proxy import PROXY, Proxy, cannot_be_proxied
 from protouser._request import Request
@@ -322,12 +322,7 @@ class ProtocolClient:
         known = self.option_names | {"timeout", "close_timeout"}
         for name in options:
             if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = (
-                    f"; did you mean {near[0]!r}?"
-                    if near
-                    else f"; it has {', '.join(sorted(known))}"
-                )
+                hint = did_you_mean(name, known)
                 raise ConfigurationError(f"{type(self).__name__} has no option {name!r}{hint}")
         for name in ("timeout", "close_timeout"):
             if name in options:

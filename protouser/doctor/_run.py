@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from protouser._errors import ConfigurationError
 from protouser._proxy import PROXY
+from protouser._refusal import place_of, refusal
 from protouser._secrets import masked
 from protouser.doctor._blocking import blocking_libraries
 from protouser.doctor._classes import Classes
@@ -138,8 +139,10 @@ def _imported(file: Path) -> tuple[list[type[User]], dict[str, Any]]:
 
 def _refusal(file: Path, error: BaseException) -> Finding:
     """What a file that cannot be imported raised, where it did, and what to do about it."""
-    if isinstance(error, ConfigurationError):
-        text = f"{file}: {error}"
+    mistake = refusal(error)
+    if mistake is not None:
+        place = (place_of(error) or str(file)).replace(str(file.resolve()), str(file))
+        text = f"{place}: {mistake}"
         return Finding(PROBLEM, "locustfile", text, "" if ";" in text else "mend it")
     frames = [
         frame
