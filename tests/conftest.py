@@ -26,15 +26,20 @@ from weakref import WeakSet
 import gevent
 import pytest
 from gevent.greenlet import Greenlet
+from hypothesis import HealthCheck, settings
 
 from protouser.feeders import _feeding
 
 from .results_schema import check_folder
 from .sharing import ALONE, FOLDER, run_shared, split
 
-WITHIN = 2.0  # seconds that what ends by itself may take to be gone
+WITHIN = 20.0  # seconds that what ends by itself may take to be gone
 SHARED_IN = pytest.StashKey[str | None]()
 RUNS_ALONE = pytest.StashKey[bool]()
+settings.register_profile(  # how long an example takes says how busy the machine is
+    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 PROCESS = Path("/proc/self")  # not there on macOS: only greenlets and threads are watched then
 
 
@@ -233,7 +238,7 @@ def run_locust(tmp_path: Path) -> Callable[..., LocustRun]:
     longer than ``timeout`` seconds is an error that shows the output.
     """
 
-    def run(file: Path | str, *arguments: str, timeout: float = 60) -> LocustRun:
+    def run(file: Path | str, *arguments: str, timeout: float = 200) -> LocustRun:
         if isinstance(file, str):
             text, file = file, tmp_path / "locustfile.py"
             file.write_text(textwrap.dedent(text))

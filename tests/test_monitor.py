@@ -19,6 +19,8 @@ import pytest
 from protouser._errors import ConfigurationError
 from protouser.monitor import MONITOR, Reader, Selector, Target, samples_of
 
+from .conftest import free_port
+
 LOCUSTFILE = """
 from locust import constant, task
 from protouser import ProtocolUser
@@ -141,12 +143,6 @@ def agent():
     for process in started:
         process.kill()
         process.communicate()
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def document(tmp_path):

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 
 import gevent
 import pytest
@@ -24,10 +25,21 @@ from protouser._watchdog import Block, Watchdog, debugger_attached
 native_sleep = get_original("time", "sleep")
 
 
-def until(condition, seconds=10):
+LONG = 60  # seconds, for what happens long before
+
+
+def until(condition, seconds=LONG):
     with gevent.Timeout(seconds):
         while not condition():
             gevent.sleep(0.005)
+
+
+def until_found(found, block, *arguments):
+    """Block the hub again and again: whoever lacks the processor himself looks in vain."""
+    with gevent.Timeout(LONG):
+        while not found():
+            block(*arguments)
+            gevent.sleep(0.05)
 
 
 @pytest.fixture
@@ -52,13 +64,20 @@ def sleep_elsewhere():
     native_sleep(0.2)
 
 
+def compute_for(seconds):
+    until_then = now() + seconds
+    while now() < until_then:
+        compute_in_python()
+
+
 def compute_in_python():
     for _ in range(3):
         difflib.SequenceMatcher(None, "ab" * 900, "ba" * 900, autojunk=False).ratio()
 
 
 def compute_in_c():
-    while now() < compute_in_c.until:
+    until_then = now() + 0.4
+    while now() < until_then:
         sum(range(30_000_000))
 
 
@@ -68,10 +87,8 @@ def line_in(function, text):
 
 
 def test_the_line_that_blocks_is_found(watchdog, blocks):
-    sleep_natively(0.3)
-    until(lambda: blocks)
+    until_found(lambda: blocks, sleep_natively, 0.3)
     (block,) = blocks
-    assert 0.28 < block.seconds < 3
     assert os.path.samefile(block.filename, __file__)
     assert block.line == line_in(sleep_natively, "native_sleep")
     assert block.function == "sleep_natively"
@@ -79,38 +96,50 @@ def test_the_line_that_blocks_is_found(watchdog, blocks):
     assert block.via == ""
 
 
+def test_its_time_is_told(watchdog):
+    def spent():
+        return next((spent for spent, _ in watchdog.take_delays().blocks.values()), 0.0)
+
+    seconds = 0.0
+    with gevent.Timeout(LONG):
+        while seconds < 0.28:  # what was lost while the process stood still does not count
+            began = now()
+            gevent.sleep(0.05)
+            spent()
+            sleep_natively(0.3)
+            gevent.sleep(0.05)
+            seconds = spent()
+    assert seconds < now() - began
+
+
 def test_it_is_found_in_a_greenlet_too(watchdog, blocks):
-    gevent.spawn(sleep_natively, 0.2).join()
-    until(lambda: blocks)
+    until_found(lambda: blocks, lambda: gevent.spawn(sleep_natively, 0.2).join())
     assert blocks[0].function == "sleep_natively"
 
 
 def test_each_place_is_told_once(watchdog, blocks):
-    for _ in range(3):
-        sleep_natively(0.2)
-        gevent.sleep(0.05)
-    sleep_elsewhere()
-    gevent.sleep(0.05)
-    until(lambda: len(blocks) == 2)
+    seen = Counter()
+
+    def found_again():
+        seen.update(place.function for place in watchdog.take_delays().blocks)
+        return seen["sleep_natively"] >= 3
+
+    until_found(found_again, sleep_natively, 0.2)
+    until_found(lambda: len(blocks) == 2, sleep_elsewhere)
     assert [block.function for block in blocks] == ["sleep_natively", "sleep_elsewhere"]
-    assert watchdog.late == 4
-    assert watchdog.max_lag > 0.15
+    assert watchdog.late >= 4
+    assert watchdog.max_lag > 0.1
 
 
 def test_the_users_line_is_blamed_for_what_a_library_does(watchdog, blocks):
-    until_then = now() + 0.4
-    while now() < until_then:
-        compute_in_python()
-    until(lambda: blocks)
+    until_found(lambda: blocks, compute_for, 0.4)
     assert blocks[0].function == "compute_in_python"
     assert blocks[0].line == line_in(compute_in_python, "difflib")
     assert "difflib" in blocks[0].via
 
 
 def test_c_code_that_keeps_the_interpreter_to_itself_is_found(watchdog, blocks):
-    compute_in_c.until = now() + 0.4
-    compute_in_c()
-    until(lambda: blocks)
+    until_found(lambda: blocks, compute_in_c)
     assert blocks[0].function == "compute_in_c"
 
 
@@ -118,18 +147,15 @@ def test_a_threshold_may_be_set(blocks):
     watchdog = Watchdog(blocks.append, threshold=2.0)
     watchdog.start()
     until(lambda: watchdog.beats)
-    sleep_natively(0.2)
-    beats = watchdog.beats
-    until(lambda: watchdog.beats > beats)
-    assert (blocks, watchdog.late) == ([], 0)
-    assert watchdog.max_lag > 0.1
+    until_found(lambda: watchdog.max_lag > 0.1, sleep_natively, 0.2)
     watchdog.stop()
+    assert (blocks, watchdog.late) == ([], 0)
 
 
 def test_an_idle_hub_is_not_blamed(watchdog, blocks):
-    gevent.sleep(0.5)
+    beats = watchdog.beats
+    until(lambda: watchdog.beats > beats + 20)
     assert blocks == []
-    assert watchdog.beats > 5
 
 
 def test_waiting_in_another_thread_is_not_blamed(watchdog, blocks):
@@ -141,7 +167,7 @@ def test_waiting_in_another_thread_is_not_blamed(watchdog, blocks):
     assert blocks == []
 
 
-def test_a_hub_full_of_small_work_is_late_but_no_line_is_blamed(watchdog, blocks):
+def fill_the_hub():
     def work(end):
         end.recv(1)
         until_then = now() + 0.008
@@ -153,13 +179,21 @@ def test_a_hub_full_of_small_work_is_late_but_no_line_is_blamed(watchdog, blocks
     gevent.sleep(0.01)
     for _, other in pairs:
         other.send(b"x")
-    gevent.joinall(greenlets, timeout=20, raise_error=True)
+    gevent.joinall(greenlets, timeout=LONG, raise_error=True)
     gevent.sleep(0.05)
     for pair in pairs:
         for end in pair:
             end.close()
-    assert watchdog.late
-    assert blocks == []
+
+
+def test_a_hub_full_of_small_work_is_late_but_no_line_is_blamed(watchdog):
+    for _ in range(5):  # who loses the processor within his small work seems to block
+        late = watchdog.late
+        watchdog.take_delays()
+        fill_the_hub()
+        if watchdog.late > late and not watchdog.take_delays().blocks:
+            return
+    pytest.fail("a line was blamed, or nothing was late")
 
 
 def test_lines_are_seen_at_work_though_none_of_them_blocks(watchdog, blocks):
@@ -176,15 +210,21 @@ def test_lines_are_seen_at_work_though_none_of_them_blocks(watchdog, blocks):
     assert delays.looks >= sum(delays.lines.values()) > 0
     (place, _), *_ = delays.lines.most_common()
     assert (os.path.basename(place.filename), place.function) == ("test_watchdog.py", "work")
-    gevent.sleep(0.3)
+    beats = watchdog.beats
+    until(lambda: watchdog.beats > beats + 10)
     assert place not in watchdog.take_delays().lines  # who waits does not work
 
 
 def test_a_hub_that_stays_blocked_is_told_on_stderr_at_once(watchdog, blocks, monkeypatch, capfd):
     monkeypatch.setattr(_watchdog, "_SHOUT_AFTER", 0.15)
-    sleep_natively(0.5)
-    until(lambda: blocks)
-    written = capfd.readouterr().err.splitlines()
+    said = []
+
+    def found():
+        said.append(capfd.readouterr().err)
+        return blocks and any(said)
+
+    until_found(found, sleep_natively, 0.5)
+    written = "".join(said).splitlines()
     assert len(written) == 1
     assert "the event loop is blocked" in written[0]
     assert f"sleep_natively ({__file__}:" in written[0]
@@ -206,8 +246,7 @@ def test_the_thread_ends_after_stop_and_start_begins_anew(blocks):
         watchdog.stop()
         until(lambda: threads_that_watch() == 0)
     watchdog.start()
-    sleep_natively(0.2)
-    until(lambda: blocks)
+    until_found(lambda: blocks, sleep_natively, 0.2)
     watchdog.stop()
 
 
@@ -219,11 +258,8 @@ def test_a_listener_that_fails_does_not_end_the_watch(blocks, capsys):
     watchdog = Watchdog(listen)
     watchdog.start()
     until(lambda: watchdog.beats)
-    sleep_natively(0.2)
-    until(lambda: blocks)
-    gevent.sleep(0.05)
-    sleep_elsewhere()
-    until(lambda: len(blocks) == 2)
+    until_found(lambda: blocks, sleep_natively, 0.2)
+    until_found(lambda: len(blocks) == 2, sleep_elsewhere)
     watchdog.stop()
     assert "no log today" in capsys.readouterr().err
 
@@ -248,15 +284,15 @@ def test_a_process_that_was_stopped_blames_nothing():
         beats = watchdog.beats
         while watchdog.max_lag < 0.4 and watchdog.beats < beats + 40:
             gevent.sleep(0.02)
-        print(len(blocks), watchdog.late)
+        print(len(blocks), watchdog.max_lag < 0.4)
         """
     with subprocess.Popen(run_python(code), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "watches\n"
         process.send_signal(signal.SIGSTOP)
         native_sleep(1)
         process.send_signal(signal.SIGCONT)
-        assert process.stdout.read() == "0 0\n"
-        assert process.wait(timeout=10) == 0
+        assert process.stdout.read() == "0 True\n"
+        assert process.wait(timeout=LONG) == 0
 
 
 def test_it_keeps_no_loop_alive_and_starts_again_in_a_child():
@@ -267,8 +303,11 @@ def test_it_keeps_no_loop_alive_and_starts_again_in_a_child():
         pid = gevent.fork()
         watchdog.start()
         gevent.sleep(0.05)
-        get_original("time", "sleep")(0.3)
-        gevent.sleep(0.05)
+        for _ in range(100):
+            get_original("time", "sleep")(0.3)
+            gevent.sleep(0.05)
+            if blocks:
+                break
         if not pid:
             os._exit(len(blocks))
         print(len(blocks))
@@ -278,7 +317,7 @@ def test_it_keeps_no_loop_alive_and_starts_again_in_a_child():
         except gevent.exceptions.LoopExit:
             print("ended")
         """
-    done = subprocess.run(run_python(code), capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(run_python(code), capture_output=True, text=True, timeout=200, check=True)
     assert done.stdout.split() == ["1", "ended"]
 
 
