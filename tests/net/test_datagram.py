@@ -12,7 +12,7 @@ from protouser import CallTimeout, ConfigurationError, ConnectFailed, Connection
 from protouser.net import DatagramSocket, open_datagram
 from protouser.net import _datagram as module
 
-SOON = 5.0
+SOON = 30.0
 
 
 class Listening:

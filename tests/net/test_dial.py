@@ -16,14 +16,17 @@ from protouser.net import _dial as dial_module
 from protouser.net import _resolve as resolve_module
 from protouser.net import dial, dial_unix
 
-SOON = 5.0
+SOON = 30.0
 
 
 @pytest.fixture(autouse=True)
 def no_descriptor_is_left():
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = {*os.listdir("/proc/self/fd")}
     yield
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    deadline = now() + SOON
+    while not {*os.listdir("/proc/self/fd")} <= before:
+        assert now() < deadline
+        gevent.sleep(0.005)
 
 
 @pytest.fixture
@@ -115,7 +118,7 @@ def test_a_resolver_that_hangs_is_a_failure_within_the_time_limit(monkeypatch):
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch, deaf, listener):
     resolving_to(monkeypatch, deaf, listener.getsockname())
-    sock = dial("both.test", 1, timeout=1.0)
+    sock = dial("both.test", 1, timeout=3.0)
     assert sock.getpeername() == listener.getsockname()
     sock.close()
 
@@ -139,7 +142,7 @@ def test_when_every_address_fails_the_last_reason_is_told(monkeypatch, deaf, ref
     with pytest.raises(
         ConnectFailed, match=r"cannot connect to tcp://both.test:1: connection refused"
     ):
-        dial("both.test", 1, timeout=0.2)
+        dial("both.test", 1, timeout=3.0)
 
 
 @pytest.mark.parametrize("port", [0, 65536, -1])

@@ -13,7 +13,7 @@ import pytest
 from protouser import ConfigurationError, ConnectFailed
 from protouser.net import SocketOptions, dial, dial_unix, open_stream
 
-SOON = 5.0
+SOON = 30.0
 TCP = socket.IPPROTO_TCP
 ANY = socket.SOL_SOCKET
 

@@ -25,7 +25,7 @@ from protouser._inbox import Inbox
 from protouser.net import TlsOptions, TlsSession, TlsSocket, open_socket
 from protouser.testing import ScriptedServer
 
-SOON = 5.0
+SOON = 30.0
 BIG = 3 * 1024 * 1024
 
 
@@ -56,14 +56,20 @@ def no_descriptor_is_left(certificates):
     gevent.get_hub()
     before = len(os.listdir("/proc/self/fd"))
     yield
-    gevent.sleep(0)
-    assert len(os.listdir("/proc/self/fd")) == before
+    until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
 @pytest.fixture
 def server(no_descriptor_is_left, certificates):
     with ScriptedServer(cert_file=certificates.server) as server:
         yield server
+
+
+def until(condition):
+    deadline = now() + SOON
+    while not condition():
+        assert now() < deadline
+        gevent.sleep(0.005)
 
 
 def opened(server, timeout=SOON, mark=lambda phase: None, **options):
@@ -151,10 +157,10 @@ def test_a_server_that_is_silent_in_the_handshake_is_a_failure_in_time():
     with ScriptedServer("silent") as server:
         began = now()
         with pytest.raises(
-            ConnectFailed, match=r"^no TLS handshake with tls://.* within 0\.2 s; does"
+            ConnectFailed, match=r"^no TLS handshake with tls://.* within 1 s; does"
         ):
-            opened(server, timeout=0.2)
-        assert 0.2 <= now() - began < SOON
+            opened(server, timeout=1)
+        assert 1 <= now() - began < SOON
 
 
 def test_a_server_that_closes_in_the_handshake_is_a_failure():
