@@ -52,16 +52,20 @@ class Waiting(ProtocolUser):
 
 
 def test_nobody_goes_before_the_last_has_come():
-    came, went = [], []
+    came, went, worked = [], [], []
 
     class User(Waiting):
         def on_start(self):
             gevent.sleep(0.1 * len(came))
             came.append(self)
-            self.wait_for_all("ready", timeout=20)
+            self.wait_for_all("ready", timeout=60)
             went.append(len(came))
 
-    results = load(User, users=4, seconds=2)
+        @task
+        def note(self):
+            worked.append(self)
+
+    results = load(User, users=4, seconds=60, until=lambda: len(set(worked)) == 4)
     assert went == [4, 4, 4, 4]
     assert results[ROW].one_way == 4
     assert results["op", "work"].successes
@@ -71,7 +75,7 @@ def test_nobody_goes_before_the_last_has_come():
 
 
 def test_a_user_that_ended_is_not_waited_for():
-    started = []
+    started, went = [], []
 
     class User(Waiting):
         def connect(self):
@@ -80,25 +84,29 @@ def test_a_user_that_ended_is_not_waited_for():
                 raise ConnectionRefusedError("no")
 
         def on_start(self):
-            self.wait_for_all("ready", timeout=20)
+            self.wait_for_all("ready", timeout=60)
+            went.append(self)
 
-    results = load(User, users=3, seconds=2)
+    results = load(User, users=3, seconds=60, until=lambda: len(went) == 2)
     assert results[ROW].one_way == 2
     assert results["op", "work"].successes
 
 
 def test_who_waits_in_vain_learns_how_many_came():
-    started = []
+    started, gone = [], []
 
     class User(Waiting):
         def on_start(self):
             started.append(self)
             if len(started) > 1:
-                self.wait_for_all("ready", timeout=0.5)
+                try:
+                    self.wait_for_all("ready", timeout=1.5)
+                finally:
+                    gone.append(self)
 
-    results = load(User, users=3, seconds=2)
+    results = load(User, users=3, seconds=60, until=lambda: len(gone) == 2)
     reasons = {str(report.exception) for report in results.reports if report.name == ROW[1]}
-    assert "only 2 of 3 users came within 0.5 s" in reasons
+    assert "only 2 of 3 users came within 1.5 s" in reasons
     assert results[ROW].failures == 2
     assert results.errors == []
 
@@ -112,9 +120,9 @@ def test_a_stop_ends_the_wait_at_once_and_it_is_cancelled():
             if len(started) > 1:
                 self.wait_for_all("ready", timeout=100)
 
-    results = load(User, users=3, seconds=0.5, stop_timeout=60)
+    results = load(User, users=3, seconds=60, stop_timeout=60, until=lambda: len(started) == 3)
     assert results[ROW].cancelled == 2
-    assert results.seconds < 30
+    assert results.seconds < 50
 
 
 def test_a_user_without_a_runner_does_not_wait():

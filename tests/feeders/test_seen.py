@@ -42,7 +42,7 @@ def test_waiting_the_table_and_the_json_file(run_locust, tmp_path):
     written = json.loads((tmp_path / "results.json").read_text())
     rows = {row.pop("feeder"): row for row in written["feeders"]}
     assert rows["orders"]["handed_out"] == 150
-    assert 15 <= rows["orders"]["waited"] <= 30  # the other user waits as well
+    assert 15 <= rows["orders"]["waited"] < 100  # the other user waits as well
     assert rows["own"]["handed_out"] == 2
     taken = rows["data.csv"]["handed_out"]
     assert 150 <= taken <= 152  # who got no order had taken a number before
@@ -55,8 +55,8 @@ def test_waiting_the_table_and_the_json_file(run_locust, tmp_path):
     assert waits["orders"]["count"] == rows["orders"]["waited"]
     assert run.row("Taker", "take")["num_requests"] == 150  # and of those none has a wait in it
     warned = [line for line in run.stderr.splitlines() if "had to be waited for" in line]
-    assert len(warned) == 1
-    assert "feeder 'orders': " in warned[0]
+    assert len([line for line in warned if "feeder 'orders': " in line]) == 1
+    assert not any("feeder 'own': " in line for line in warned)  # two rows are too few
 
 
 def test_less_than_one_wait_in_a_hundred_is_not_warned_of(run_locust, tmp_path):
@@ -74,7 +74,9 @@ def test_less_than_one_wait_in_a_hundred_is_not_warned_of(run_locust, tmp_path):
 
 
 STICKY = """
-    from locust import constant, task
+    from locust import constant, events, task
+    from locust.runners import MasterRunner
+    import gevent
     from protouser import CsvFeeder, ProtocolUser
 
     accounts = CsvFeeder("data.csv", sticky=True)
@@ -82,9 +84,24 @@ STICKY = """
     class Holder(ProtocolUser):
         wait_time = constant(0.2)
 
+        def on_start(self):
+            next(accounts)
+            with self.measure("start"):
+                pass
+
         @task
         def look(self):
             next(accounts)
+
+    @events.test_start.add_listener
+    def until_all_have_a_row(environment, **_):
+        def wait():
+            while environment.stats.total.num_requests < 120:
+                gevent.sleep(0.1)
+            environment.runner.quit()
+
+        if isinstance(environment.runner, MasterRunner):
+            gevent.spawn(wait)
 """
 
 
@@ -92,7 +109,7 @@ def test_that_users_of_workers_wait_for_the_row_of_their_life_is_not_warned_of(
     run_locust, tmp_path
 ):
     (tmp_path / "data.csv").write_text("n\n" + "1\n" * 200)
-    run = run_locust(STICKY, *("-u", "120", "-r", "120", "-t", "3s", "--processes", "1"))
+    run = run_locust(STICKY, *("-u", "120", "-r", "120", "-t", "60s", "--processes", "1"))
     cells = next(line.split() for line in run.stderr.splitlines() if line.startswith("data.csv "))
     assert int(cells[1]) == 120
     assert int(cells[-1]) > 1  # they did wait

@@ -53,7 +53,7 @@ def test_each_row_is_handed_out_once_over_all_workers(run_locust, tmp_path, orde
         "8",
         "-r",
         "8",
-        timeout=90,
+        timeout=250,
     )
     files = list(tmp_path.glob("got-*"))
     seen = Counter(int(n) for file in files for n in file.read_text().split())
