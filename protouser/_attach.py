@@ -25,6 +25,7 @@ from protouser._ending import Ending
 from protouser._errors import ConfigurationError
 from protouser._exceptions import exception_lines
 from protouser._exit_code import ExitCode
+from protouser._exit_guard import ExitGuard
 from protouser._final import FinalFigures
 from protouser._floor import FLOOR, add_floors
 from protouser._limits import check_limits
@@ -197,7 +198,9 @@ def _on_init(environment: Environment, **_event: Any) -> None:
         check_thresholds(environment)
         check_limits(environment)
         Feeding.of(environment).check()
-        attach(environment).whole_process = True
+        session = attach(environment)
+        session.whole_process = True
+        ExitGuard(session, environment).watch()
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
     # The loop's clock stood still while everything was imported; a timer that is set now, such as

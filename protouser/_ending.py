@@ -7,6 +7,10 @@ judges a run would not have been asked. So the stop comes before: it is the same
 Who presses Ctrl-C again does not want to wait. Then users are killed, in what they do, workers get
 a moment for their last report, and the results are written all the same.
 
+With a load shape and no web UI the main greenlet waits for the shape alone. An interrupt has it
+quit the runner, whatever stops the test by then, and the next one ends the process. So the signal
+is handled here for as long as such a test stops.
+
 A user that tells the runner to quit, out of its task, hands that over to a greenlet that lives on.
 
 Ctrl-C in a terminal reaches a worker twice, as a signal and as its master's word to stop. Locust's
@@ -17,9 +21,10 @@ over while they still end. So the second one waits here for what the first one w
 from __future__ import annotations
 
 from locust.env import Environment
-from locust.runners import STATE_CLEANUP, MasterRunner, Runner
+from locust.runners import STATE_CLEANUP, MasterRunner, Runner, WorkerRunner
 
 import logging
+import signal
 import sys
 from types import FrameType
 from typing import Any, Final
@@ -50,6 +55,7 @@ class Ending:
         self._environment = environment
         self._final = final
         self._stops: greenlet | None = None
+        self._was_interrupted = False
         self._ended = Event()
         self._ended.set()
 
@@ -61,7 +67,7 @@ class Ending:
         """Listen for tests, behind everything that happens when one stops."""
         events = self._environment.events
         events.test_start.add_listener(self._started)
-        events.test_stop.add_listener(lambda **_: self._ended.set())
+        events.test_stop.add_listener(self._stopped)
         events.quitting.add_listener(self._before_quitting)
 
     def _started(self, **_event: Any) -> None:
@@ -74,6 +80,7 @@ class Ending:
             # It would kill itself while it waits for the others, and nobody would end the test.
             gevent.spawn(runner.quit if _quits(runner) else self._stop)
             raise gevent.GreenletExit
+        self._mind_interrupts(again=current.parent is None)
         first = self._stops
         if runner is None or runner.state != STATE_CLEANUP or first is None or first is current:
             self._stops = current
@@ -81,15 +88,44 @@ class Ending:
         while runner.state == STATE_CLEANUP and runner.user_greenlets and not first.dead:
             gevent.sleep(_POLL)
 
+    def _stopped(self, **_event: Any) -> None:
+        self._ended.set()
+        if signal.getsignal(signal.SIGINT) == self._interrupted:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _mind_interrupts(self, again: bool) -> None:
+        """Handle interrupts of a stop; with ``again`` it was one that has begun it."""
+        environment = self._environment
+        has_shape = environment.shape_class is not None and environment.web_ui is None
+        is_ours = self._final.session.whole_process and not isinstance(
+            environment.runner, WorkerRunner
+        )
+        if has_shape and is_ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._was_interrupted = again
+            signal.signal(signal.SIGINT, self._interrupted)
+
+    def _interrupted(self, *_signal: Any) -> None:
+        if self._was_interrupted:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a further one is meant
+            gevent.spawn(self._hurry)
+        else:
+            self._was_interrupted = True
+            gevent.spawn(logger.warning, "the test stops already; Ctrl-C again waits for nobody")
+
+    def _hurry(self) -> None:
+        logger.warning("interrupted again: nobody is waited for any longer")
+        self._final.hurry()
+
     def _before_quitting(self, **_event: Any) -> None:
         if self._ended.is_set() or self._environment.runner is None:
             return
+        if self._stops is gevent.getcurrent():
+            self._stops = None  # it was torn out of the stop, and goes on here
         ending = gevent.spawn(self._end)
         try:
             ending.join()
         except KeyboardInterrupt:
-            logger.warning("interrupted again: nobody is waited for any longer")
-            self._final.hurry()
+            self._hurry()
             ending.join(_IN_A_HURRY)
 
     def _end(self) -> None:
@@ -98,6 +134,8 @@ class Ending:
             if self._ended.wait(_LOOK_AGAIN):
                 return
         self._stop()
+        if not self._ended.is_set():  # Locust takes it for stopping, but who did it was killed
+            self._environment.events.test_stop.fire(environment=self._environment)
 
     def _stop(self) -> None:
         runner = self._environment.runner

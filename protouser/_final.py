@@ -102,7 +102,8 @@ class FinalFigures:
             runner.send_message(_HURRY)
             gevent.spawn_later(_MOMENT, self._all_in.set)
         elif runner is not None:
-            runner.user_greenlets.kill(block=False)
+            # a group does not kill twice, and who was killed may be in on_stop
+            gevent.killall(list(runner.user_greenlets), block=False)
 
     def _add_new_figures(self, client_id: str, data: dict[str, Any], **_event: Any) -> None:
         data[_FIELD] = self.session.take_new().to_wire()

@@ -25,6 +25,7 @@ from protouser._call import now
 from protouser._errors import CallSkipped, ConfigurationError
 from protouser._executors import Stamp
 from protouser._steering import ENDINGS, steers_locust
+from protouser._sys_exit import end_the_test, pass_on
 from protouser._tasks import guard
 from protouser._warm_up import WarmUp
 
@@ -52,11 +53,8 @@ def start(user: ProtocolUser) -> None:
         _go_on_without(user, skipped)
     except StopUser:
         raise gevent.GreenletExit from None
-    except gevent.GreenletExit:
-        user._cancel_left()
-        raise
-    except ENDINGS:
-        raise
+    except ENDINGS as ending:
+        pass_on(user, ending)
     except BaseException as error:
         if isinstance(error, StopTest) or (tasks is None and isinstance(error, Exception)):
             raise
@@ -77,6 +75,8 @@ def stop(user: ProtocolUser) -> None:
             _call(user, functools.partial(type(user).on_stop, user))
     except (StopUser, StopTest, CallSkipped):
         pass
+    except SystemExit as asked:
+        end_the_test(user, asked)
     except Exception:  # noqa: BLE001  the user ends all the same
         logger.error("%s.on_stop failed:\n%s", type(user).__name__, traceback.format_exc())
     finally:

@@ -58,6 +58,7 @@ class Session:
             worker, whose slices go to its master.
         reports: whether slices are kept for a master.
         running: whether a test has started and not stopped.
+        leaving: whether a user of this test has called ``sys.exit``.
         sections: what other parts add to the results.
         by_worker: what each worker sent, by its client id.
         whole_process: the process is a run of the ``locust`` command, and nothing else.
@@ -82,6 +83,7 @@ class Session:
             self.fire = environment.events.request.fire
         self.reports = False
         self.running = False
+        self.leaving = False
         self.known_until: Callable[[], int] = lambda: self._second
         self.each_second: list[Callable[[], object]] = []
         self.sections = Sections()
@@ -118,6 +120,7 @@ class Session:
         self.reset()
         self._headroom.start()
         self.running = True
+        self.leaving = False
         early, self._early = self._early, []
         for kind, text in early:
             self.note(kind, text)

@@ -29,6 +29,7 @@ from protouser._excerpt import text_of
 from protouser._executors import Stamp
 from protouser._schedule import run_in_turn
 from protouser._steering import ENDINGS
+from protouser._sys_exit import pass_on
 
 if TYPE_CHECKING:
     from protouser._user import ProtocolUser
@@ -74,16 +75,13 @@ class _Guarded:
             self._execute(task if _is_plain(task) else _runnable(user, task))
         except CallSkipped:
             raise RescheduleTask from None
-        except gevent.GreenletExit:
-            user._cancel_left()
-            raise
-        except ENDINGS:
-            raise
+        except ENDINGS as ending:
+            pass_on(user, ending)
         except BaseException as error:
-            ending = _ending(user, error)
-            if ending is error:
+            shown = _as_shown(user, error)
+            if shown is error:
                 raise
-            raise ending from error
+            raise shown from error
         finally:
             if user._after_task:
                 for function in tuple(user._after_task):
@@ -99,7 +97,7 @@ class _Guarded:
                 return
 
 
-def _ending(user: ProtocolUser, raised: BaseException) -> Exception:
+def _as_shown(user: ProtocolUser, raised: BaseException) -> Exception:
     if user.environment.catch_exceptions and user._has_reported(raised):
         return RescheduleTask()
     return raised if isinstance(raised, Exception) else _as_error(raised)

@@ -31,6 +31,7 @@ from protouser._proxy_setting import check_setting, guard_settings, set_too_late
 from protouser._registry import client_class_for, is_registered
 from protouser._schedule import Iteration, Turns
 from protouser._steering import ENDINGS, steers_locust
+from protouser._sys_exit import pass_on
 from protouser._timed import TimedMethods, wrap
 from protouser._transaction import Transaction
 from protouser._trend import Trend
@@ -282,13 +283,10 @@ class ProtocolUser(User):
     def _run_spawned(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except gevent.GreenletExit:
-            self._cancel_left()
-            raise
         except (StopUser, StopTest):
             self.stop()
-        except ENDINGS:
-            raise
+        except ENDINGS as ending:
+            pass_on(self, ending)
         except BaseException as error:  # noqa: BLE001  nobody else would tell of it
             if not steers_locust(error) and not self._has_reported(error):
                 self._tell_of_spawned(error)

@@ -67,6 +67,101 @@ def test_a_user_of_a_worker_may_end_its_part_of_the_test(run_locust, tmp_path):
     assert results["run"]["missing_workers"] == []
 
 
+EXITING = """
+    import sys
+    import gevent
+    from locust import constant, events, task
+    from protouser import ProtocolUser
+
+    WHERE = {where!r}
+
+    def leave(where):
+        if where == WHERE:
+            sys.exit({code!r})
+
+    class Guest(ProtocolUser):
+        protocol = "guest"
+        wait_time = constant(0.05)
+        rounds = 0
+
+        def on_start(self):
+            with self.measure("hello"):
+                pass
+            leave("on_start")
+
+        def on_stop(self):
+            with self.measure("goodbye"):
+                pass
+            leave("on_stop")
+
+        @task
+        def call(self):
+            with self.measure("call"):
+                pass
+            leave("task")
+            self.rounds += 1
+            if self.rounds == 2:
+                self.spawn(leave, "spawned greenlet")
+                gevent.spawn(leave, "plain greenlet")
+            if self.rounds == 3:
+                self.measure("last").begin().end()
+                if WHERE == "on_stop":
+                    self.environment.runner.quit()
+
+    @events.request.add_listener
+    def at_the_last(name, **_):
+        if name == "last":
+            leave("listener")
+"""
+
+
+@pytest.mark.parametrize(
+    "where", ["on_start", "task", "spawned greenlet", "plain greenlet", "listener", "on_stop"]
+)
+def test_who_calls_sys_exit_loses_nothing_and_gets_the_code(run_locust, tmp_path, where):
+    run = run_locust(
+        EXITING.format(where=where, code=7),
+        *("-u", "3", "-r", "3", "-t", "50s", "--protouser-json", "results.json"),
+    )
+    output = run.stdout + run.stderr
+    assert run.exit_code == 7, output
+    assert "runner.quit() to end a test" in output
+    calls = json.loads((tmp_path / "results.json").read_text())["calls"]
+    counts = {(row["name"], row["outcome"]): row["count"] for row in calls}
+    assert counts["hello", "success"] == 3
+    assert counts["goodbye", "success"] == 3
+    assert "protouser: " in output
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "said"),
+    [
+        (None, 0, "called sys.exit(): "),
+        (0, 0, "called sys.exit(0): "),
+        ("no token", 1, "called sys.exit('no token'): "),
+    ],
+)
+def test_sys_exit_without_a_number_ends_as_python_does(run_locust, code, exit_code, said):
+    run = run_locust(EXITING.format(where="task", code=code), "-u", "1", "-t", "50s")
+    assert run.exit_code == exit_code, run.stderr
+    assert said in run.stderr
+    assert ("Exceptions: 1" in run.stderr) == bool(exit_code)
+
+
+def test_sys_exit_on_a_worker_loses_nothing_and_fails_the_run(run_locust, tmp_path):
+    run = run_locust(
+        EXITING.format(where="task", code=7),
+        *("-u", "2", "-r", "2", "-t", "50s", "--processes", "2"),
+        *("--protouser-json", "results.json"),
+    )
+    assert run.exit_code == 1, run.stderr
+    assert "sys.exit(7) ended the test  [locustfile.py:" in run.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["run"]["missing_workers"] == []
+    counts = {(row["name"], row["outcome"]): row["count"] for row in results["calls"]}
+    assert counts["call", "success"] == run.row("guest", "call")["num_requests"] >= 2
+
+
 ODD_NAMES = r"""
     import enum
     from locust import constant, task

@@ -4,6 +4,7 @@ from locust import LoadTestShape, constant, events, task
 
 import json
 import os
+import signal
 
 import gevent
 
@@ -17,7 +18,7 @@ GOODBYE = float(os.environ.get("GOODBYE_SECONDS", "0"))
 
 class Operator(ProtocolUser):
     protocol = "op"
-    wait_time = constant(0.01)
+    wait_time = constant(float(os.environ.get("WAIT_SECONDS", "0.01")))
 
     @task
     def operate(self):
@@ -45,6 +46,32 @@ class Operator(ProtocolUser):
 def _say_so(environment, **_):
     if ENDS == "stopping":
         print("a test stops", flush=True)
+
+
+def _say_when_interrupts_are_minded():
+    while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        gevent.sleep(0.01)
+    print("interrupts are minded", flush=True)
+
+
+if ENDS in ("shape stops", "shape goes on"):
+
+    class StoppingShape(LoadTestShape):
+        def tick(self):
+            if self.get_run_time() < 1:
+                return 4, 4
+            if ENDS == "shape goes on":
+                print("a shape goes on", flush=True)
+                return 4, 4
+            gevent.spawn(_say_when_interrupts_are_minded)
+            return None
+
+
+if ENDS == "shape goes on":
+
+    @events.test_stopping.add_listener
+    def _watch(environment, **_):
+        gevent.spawn(_say_when_interrupts_are_minded)
 
 
 if ENDS == "shape":

@@ -136,6 +136,31 @@ def test_a_second_ctrl_c_waits_for_nobody_and_loses_nothing(
     assert operation(locusts)["cancelled"] == 4
 
 
+@pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
+@pytest.mark.parametrize(
+    ("ends", "first", "then"),
+    [
+        ("shape stops", "interrupts are minded", "the test stops already"),
+        ("shape goes on", "a shape goes on", "interrupts are minded"),
+    ],
+)
+def test_a_second_ctrl_c_loses_nothing_with_a_shape(
+    locusts, finish, eventually, ends, first, then, processes
+):
+    options = [*FOUR[4:], *CROSSED, "--stop-timeout", 50, *processes]
+    process = locusts.start(*options, GOODBYE_SECONDS="45", WAIT_SECONDS="60", ENDS=ends)
+    eventually(lambda: first in process.log.read_text(), "the moment for the first")
+    process.send_signal(signal.SIGINT)
+    eventually(lambda: then in process.log.read_text(), "the moment for the second")
+    process.send_signal(signal.SIGINT)
+    output = finish(process, 3)
+    assert "interrupted again: nobody is waited for any longer" in output
+    assert "Traceback" not in output
+    assert decided(locusts, output).startswith("  FAIL  op *: p50 < 1us  [op operation]")
+    assert operation(locusts)["success"] == 4
+    assert locusts.results()["rows"]["goodbye"]["cancelled"] == 4
+
+
 @pytest.mark.parametrize("who", ["shape", "task"])
 def test_who_quits_out_of_a_test_gets_the_same_verdict(locusts, finish, who):
     options = FOUR if who == "task" else FOUR[4:]
