@@ -24,7 +24,7 @@ def calibrate(*arguments, cwd):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
 
 
@@ -35,12 +35,15 @@ def test_it_measures_and_shows_and_writes(tmp_path):
     assert (floor.name, floor.type) == ("tcp", "tcp")
     assert 0 < floor.p50_ns <= floor.p99_ns
     assert 0 < floor.half_p50_ns <= floor.half_p99_ns
-    assert 0 < floor.half_rate < floor.most
+    assert floor.half_rate > 0
     assert floor.cpu_ns > 1000
     head, row = ended.stdout.splitlines()[:2]
     assert head.split()[-1] == "CPU/call"
     assert row.split()[0] == "tcp"
-    assert len(ended.stderr.splitlines()) == 3  # what it is doing
+    doing = [line for line in ended.stderr.splitlines() if line.startswith("calibrating tcp: ")]
+    assert len(doing) == 3
+    asked = float(doing[2].split()[2].replace(",", ""))
+    assert asked == pytest.approx(floor.most / 2, abs=1)
     assert "limited by its generator" not in ended.stderr
 
 
@@ -96,9 +99,9 @@ def test_the_floor_of_what_was_called_is_shown_beside_the_results(run_locust, tm
             def call(self):
                 with self.measure("call"):
                     pass
-                self.stop(force=True)
+                self.environment.runner.quit()
     """
-    options = ("-u", "1", "-t", "1s", "--protouser-json", "all.json")
+    options = ("-u", "1", "-t", "100s", "--protouser-json", "all.json")
     run = run_locust(locustfile, *options, "--protouser-floor", "floor.json")
     assert "calibrated floor of tcp: p50 0.119 ms, p99 0.645 ms at 13,430 calls/s" in run.stderr
     assert "floor of grpc" not in run.stderr

@@ -18,7 +18,7 @@ from protouser import (
 )
 from protouser._correlation import Correlate
 
-SOON = 5.0
+SOON = 60.0
 
 
 def number_of(message):

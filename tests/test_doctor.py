@@ -42,8 +42,10 @@ PLANTED = {
     ),
     "a thread": (
         "from gevent.monkey import get_original\n"
-        "sleep = get_original('time', 'sleep')\n"
-        "get_original('_thread', 'start_new_thread')(lambda: sleep(60), ())\nsleep(0.2)",
+        "sleep, runs = get_original('time', 'sleep'), []\n"
+        "start = get_original('_thread', 'start_new_thread')\n"
+        "start(lambda: (runs.append(1), sleep(600)), ())\n"
+        "while not runs:\n    sleep(0.001)",
         "problem  forks       the import started 1 thread(s), which forked workers do not have:"
         " <lambda> (",
     ),
@@ -118,7 +120,7 @@ def doctor(folder, *arguments, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert done.stderr == ""
     return done.returncode, done.stdout
@@ -151,7 +153,7 @@ def said(tmp_path_factory):
     for planted, (text, _) in PLANTED.items():
         (folders[planted] / "faulty.py").write_text(HEAD + text + "\n")
     command = [sys.executable, "-W", "ignore", "-c", EXAMINE_EACH, *map(str, folders.values())]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
     return {
         planted: ((folder / "said").read_text(), (folder / "errors").read_text())
@@ -277,7 +279,10 @@ def add_options(parser):
 """
     (tmp_path / "well.py").write_text(HEAD + options)
     (tmp_path / "locust.conf").write_text("protouser-json = results.json\n")
-    code, output = doctor(tmp_path, "well.py", "--try", "0.5")
+    for _ in range(3):  # a machine with much else to do may block the event loop for a moment
+        code, output = doctor(tmp_path, "well.py", "--try", "0.5")
+        if "warning  blocking" not in output:
+            break
     assert output.endswith("\nno problems, no warnings\n")
     assert "note     hosts       Widget names no host that could be tried" in output
     assert " calls in 0.5 s, none failed" in output
@@ -302,7 +307,7 @@ def test_nothing_is_found_in_the_examples():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 

@@ -34,6 +34,7 @@ from protouser._executors import (
     PinnedExecutor,
     Stamp,
     ThreadExecutor,
+    _asyncio,
 )
 from protouser._outcome import STOPPED
 
@@ -41,6 +42,8 @@ native_sleep = get_original("time", "sleep")
 native_ident = get_original("_thread", "get_ident")
 start_thread = get_original("_thread", "start_new_thread")
 allocate_lock = get_original("_thread", "allocate_lock")
+
+LONG = 60  # seconds, for what happens long before
 
 KINDS = {"asyncio": AsyncioExecutor, "thread": ThreadExecutor, "pinned": PinnedExecutor}
 
@@ -57,6 +60,13 @@ def loop():
     executor = AsyncioExecutor()
     yield executor
     executor.close()
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """What is to unwind in time has much of it."""
+    for limit in ("CLOSE_WITHIN", "CANCEL_WITHIN"):
+        monkeypatch.setattr(_asyncio, limit, LONG)
 
 
 @pytest.fixture
@@ -77,8 +87,8 @@ def call(executor, function, *args, **kwargs):
     return executor.call(function, args, kwargs, Stamp())
 
 
-def until(condition, seconds=10):
-    with gevent.Timeout(seconds):
+def until(condition):
+    with gevent.Timeout(LONG):
         while not condition():
             gevent.sleep(0.001)
 
@@ -109,7 +119,7 @@ def gate():
         gate.open()
 
 
-def run_python(code, timeout=30):
+def run_python(code, timeout=200):
     """Run a program in its own process, under a time limit; return what it printed."""
     done = subprocess.run(
         [sys.executable, "-c", "import locust\n" + textwrap.dedent(code)],
@@ -170,7 +180,7 @@ class TestEveryExecutor:
         until(lambda: gate.entered)
         assert not waiting.ready()
         gate.open()
-        assert waiting.get(timeout=10) == "done"
+        assert waiting.get(timeout=LONG) == "done"
 
     def test_a_lone_main_greenlet_may_wait(self, executor):
         call(executor, native_sleep, 0.05)
@@ -184,7 +194,7 @@ class TestEveryExecutor:
 
     def test_many_greenlets_get_their_own_results(self, executor):
         greenlets = [gevent.spawn(call, executor, lambda n: n * n, n) for n in range(200)]
-        gevent.joinall(greenlets, timeout=30, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
         assert [greenlet.value for greenlet in greenlets] == [n * n for n in range(200)]
 
     def test_results_and_errors_are_not_kept(self, executor):
@@ -276,12 +286,12 @@ class TestAsyncio:
     def test_two_hundred_coroutines_wait_together(self, loop):
         together = call(loop, _barrier, 200)
         greenlets = [gevent.spawn(call, loop, together) for _ in range(200)]
-        gevent.joinall(greenlets, timeout=30, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
 
     def test_calls_of_one_greenlet_batch_start_in_order(self, loop):
         order = []
         greenlets = [gevent.spawn(call, loop, order.append, n) for n in range(100)]
-        gevent.joinall(greenlets, timeout=10, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
         assert order == list(range(100))
 
     def test_asyncio_primitives_work(self, loop):
@@ -322,7 +332,7 @@ class TestAsyncio:
         server = call(loop, asyncio.start_server, _echo, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         greenlets = [gevent.spawn(call, loop, client, port) for _ in range(50)]
-        gevent.joinall(greenlets, timeout=30, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
         call(loop, _close_server, server)
 
     def test_streams_with_tls(self, loop):
@@ -376,7 +386,7 @@ class TestAsyncio:
         until(lambda: gate.entered)
         assert call(loop, int, "7") == 7
         gate.open()
-        assert waiting.get(timeout=10) == "done"
+        assert waiting.get(timeout=LONG) == "done"
 
     def test_to_thread_raises_what_the_function_raises(self, loop):
         with pytest.raises(ValueError, match="invalid literal"):
@@ -389,7 +399,7 @@ class TestAsyncio:
             with ThreadPoolExecutor(1) as pool:
                 return await asyncio.get_running_loop().run_in_executor(pool, int, "7")
 
-        with gevent.Timeout(10):
+        with gevent.Timeout(LONG):
             assert call(loop, work) == 7
 
     def test_threads_that_a_library_starts_get_their_turns(self, loop):
@@ -406,7 +416,7 @@ class TestAsyncio:
             threading.Thread(target=library, daemon=True).start()
             return await answer
 
-        with gevent.Timeout(10):
+        with gevent.Timeout(LONG):
             assert call(loop, work) == 7
 
     def test_names_are_resolved(self, loop):
@@ -420,7 +430,7 @@ class TestAsyncio:
         assert addresses & {"127.0.0.1", "::1"}
         assert host
 
-    def test_a_kill_cancels_the_task_and_waits_for_it_to_unwind(self, loop):
+    def test_a_kill_cancels_the_task_and_waits_for_it_to_unwind(self, patient, loop):
         seen = []
 
         async def work():
@@ -434,13 +444,13 @@ class TestAsyncio:
         stamp = Stamp()
         greenlet = gevent.spawn(loop.call, work, (), {}, stamp)
         until(lambda: stamp.started)
-        greenlet.kill(timeout=10)
+        greenlet.kill(timeout=LONG)
         assert isinstance(greenlet.value, gevent.GreenletExit)
         assert seen == [(STOPPED,)]
         assert stamp.ended
         assert loop.abandoned == 0
 
-    def test_a_timeout_cancels_the_task_and_is_raised(self, loop):
+    def test_a_timeout_cancels_the_task_and_is_raised(self, patient, loop):
         seen = []
 
         async def work():
@@ -449,16 +459,19 @@ class TestAsyncio:
             finally:
                 seen.append(sys.exc_info()[1].args)
 
-        with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
-            call(loop, work)
+        stamp, timeout = Stamp(), gevent.Timeout(1)
+        greenlet = gevent.spawn(_outcome, loop.call, work, (), {}, stamp)
+        until(lambda: stamp.started)
+        greenlet.kill(timeout, timeout=LONG)
+        assert greenlet.value is timeout
         assert seen == [()]
         assert loop.abandoned == 0
 
-    def test_a_hundred_hanging_calls_are_killed_together(self, loop):
+    def test_a_hundred_hanging_calls_are_killed_together(self, patient, loop):
         stamps = [Stamp() for _ in range(100)]
         greenlets = [gevent.spawn(loop.call, _hang, (), {}, stamp) for stamp in stamps]
         until(lambda: all(stamp.started for stamp in stamps))
-        gevent.killall(greenlets, timeout=10)
+        gevent.killall(greenlets, timeout=LONG)
         assert all(stamp.ended for stamp in stamps)
         assert loop.abandoned == 0
 
@@ -472,8 +485,8 @@ class TestAsyncio:
         greenlet.kill(block=False)
         gevent.sleep(0)
         gate.open()
-        blocking.get(timeout=10)
-        greenlet.join(timeout=10)
+        blocking.get(timeout=LONG)
+        greenlet.join(timeout=LONG)
         assert greenlet.ready()
         assert (began, stamp.started, loop.abandoned) == ([], 0.0, 0)
 
@@ -488,64 +501,49 @@ class TestAsyncio:
         stamp = Stamp()
         greenlet = gevent.spawn(loop.call, stubborn, (), {}, stamp)
         until(lambda: stamp.started)
-        greenlet.kill(timeout=5)
+        greenlet.kill(timeout=LONG)
         assert greenlet.ready()
         assert loop.abandoned == 1
         call(loop, release.set)
         until(lambda: stamp.ended)
 
-    def test_a_kill_during_the_unwinding_of_a_timeout_wins(self, loop):
-        unwinding = []
+    @pytest.mark.parametrize("ends", [(gevent.Timeout, None), (None, gevent.Timeout)])
+    def test_a_kill_wins_over_a_timeout_that_one_unwinds_from_the_other(self, patient, loop, ends):
+        running, unwinding, release = [], [], call(loop, asyncio.Event)
 
         async def slow_to_end():
             try:
+                running.append(1)
                 await asyncio.Event().wait()
             finally:
                 unwinding.append(1)
-                await asyncio.sleep(0.3)
+                await release.wait()
 
         def work():
-            with gevent.Timeout(0.02, False):
+            with contextlib.suppress(gevent.Timeout):
                 call(loop, slow_to_end)
             return "went on"
 
         greenlet = gevent.spawn(work)
-        until(lambda: unwinding)
-        greenlet.kill(timeout=5)
+        for end, seen in zip(ends, (running, unwinding), strict=True):
+            until(lambda seen=seen: seen)
+            greenlet.kill(gevent.GreenletExit if end is None else end(1), block=False)
+            gevent.sleep(0.01)
+        call(loop, release.set)
+        greenlet.join(LONG)
         assert isinstance(greenlet.value, gevent.GreenletExit)
 
-    def test_a_timeout_during_the_unwinding_of_a_kill_does_not_swallow_it(self, loop):
-        unwinding = []
-
-        async def slow_to_end():
-            try:
-                await asyncio.Event().wait()
-            finally:
-                unwinding.append(1)
-                await asyncio.sleep(0.3)
-
-        def work():
-            with gevent.Timeout(0.1, False):
-                call(loop, slow_to_end)
-            return "went on"
-
-        greenlet = gevent.spawn(work)
-        until(lambda: greenlet.started)
-        gevent.sleep(0)
-        greenlet.kill(timeout=5)
-        assert isinstance(greenlet.value, gevent.GreenletExit)
-
-    def test_close_cancels_what_runs(self, loop):
+    def test_close_cancels_what_runs(self, patient, loop):
         stamp = Stamp()
         greenlet = gevent.spawn(_outcome, loop.call, _hang, (), {}, stamp)
         until(lambda: stamp.started)
         loop.close()
-        error = greenlet.get(timeout=5)
+        error = greenlet.get(timeout=LONG)
         assert isinstance(error, asyncio.CancelledError)
         assert error.args == (STOPPED,)
         assert loop.abandoned == 0
 
-    def test_a_task_that_close_cancels_still_knows_where_it_runs(self, loop):
+    def test_a_task_that_close_cancels_still_knows_where_it_runs(self, patient, loop):
         seen = []
 
         async def work():
@@ -563,9 +561,9 @@ class TestAsyncio:
     def test_close_does_not_wait_for_a_blocked_loop(self, loop, gate):
         greenlet = gevent.spawn(_outcome, call, loop, gate.wait)
         until(lambda: gate.entered)
-        with gevent.Timeout(5):
+        with gevent.Timeout(LONG):
             loop.close()
-        assert isinstance(greenlet.get(timeout=5), asyncio.CancelledError)
+        assert isinstance(greenlet.get(timeout=LONG), asyncio.CancelledError)
         assert loop.abandoned == 1
 
     def test_the_loop_outlives_a_task_that_exits(self, loop):
@@ -609,7 +607,7 @@ class TestThreads:
         gevent.sleep(0.02)
         assert gate.entered == 4
         gate.open()
-        gevent.joinall(greenlets, timeout=10, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
         assert [greenlet.value for greenlet in greenlets] == list(range(10))
 
     def test_a_blocking_call_blocks_nobody_else(self, threads, gate):
@@ -617,22 +615,15 @@ class TestThreads:
         until(lambda: gate.entered)
         assert call(threads, int, "7") == 7
         gate.open()
-        waiting.get(timeout=10)
+        waiting.get(timeout=LONG)
 
     @pytest.mark.parametrize("how", ["kill", "timeout"])
     def test_a_stuck_call_is_abandoned_and_counted(self, threads, gate, how):
-        def work():
-            if how == "kill":
-                return call(threads, gate.wait)
-            with gevent.Timeout(0.05):
-                return call(threads, gate.wait)
-
-        greenlet = gevent.spawn(_outcome, work)
+        end = gevent.GreenletExit() if how == "kill" else gevent.Timeout(1)
+        greenlet = gevent.spawn(_outcome, call, threads, gate.wait)
         until(lambda: gate.entered)
-        if how == "kill":
-            greenlet.kill(timeout=5)
-        greenlet.join(timeout=5)
-        assert isinstance(greenlet.value, gevent.GreenletExit | gevent.Timeout)
+        greenlet.kill(end, timeout=LONG)
+        assert greenlet.value is end
         assert threads.abandoned == 1
 
     def test_stuck_threads_do_not_starve_the_others(self, threads, gate):
@@ -641,15 +632,16 @@ class TestThreads:
         waiting = gevent.spawn(call, threads, int, "7")
         gevent.sleep(0.01)
         assert not waiting.ready()
-        gevent.killall(greenlets, timeout=5)
-        assert waiting.get(timeout=5) == 7
+        gevent.killall(greenlets, timeout=LONG)
+        assert waiting.get(timeout=LONG) == 7
         assert threads.abandoned == 4
 
     def test_stuck_threads_do_not_pile_up_without_end(self, threads, gate):
-        for _ in range(5):
+        for stuck in (4, 8, 8, 8, 8):
             greenlets = [gevent.spawn(call, threads, gate.wait) for _ in range(4)]
+            until(lambda stuck=stuck: gate.entered == stuck)
             gevent.sleep(0.02)
-            gevent.killall(greenlets, timeout=5)
+            gevent.killall(greenlets, timeout=LONG)
         assert gate.entered == 8
         assert threads.abandoned == 8
         gate.open()
@@ -662,19 +654,19 @@ class TestThreads:
         began, stamp = [], Stamp()
         late = gevent.spawn(threads.call, began.append, (1,), {}, stamp)
         gevent.sleep(0.01)
-        late.kill(timeout=5)
+        late.kill(timeout=LONG)
         assert threads.abandoned == 0
         gate.open()
-        gevent.joinall(greenlets, timeout=10, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
         call(threads, int)
         assert (began, stamp.started) == ([], 0.0)
 
     def test_close_releases_who_waits_for_a_stuck_thread(self, threads, gate):
         greenlets = [gevent.spawn(_outcome, call, threads, gate.wait) for _ in range(6)]
         until(lambda: gate.entered == 4)
-        with gevent.Timeout(5):
+        with gevent.Timeout(LONG):
             threads.close()
-        gevent.joinall(greenlets, timeout=5, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
         assert all(isinstance(greenlet.value, asyncio.CancelledError) for greenlet in greenlets)
         assert threads.abandoned == 4
 
@@ -684,10 +676,15 @@ class TestThreads:
         assert call(threads, int, "7") == 7
 
     def test_patched_code_waits_in_its_own_thread(self, threads):
-        before = now()
-        greenlets = [gevent.spawn(call, threads, time.sleep, 0.2) for _ in range(4)]
-        gevent.joinall(greenlets, timeout=10, raise_error=True)
-        assert now() - before < 0.75
+        waiting = []
+
+        def wait_for_all():
+            waiting.append(1)
+            while len(waiting) < 4:
+                time.sleep(0.001)
+
+        greenlets = [gevent.spawn(call, threads, wait_for_all) for _ in range(4)]
+        assert len(gevent.joinall(greenlets, timeout=LONG, raise_error=True)) == 4
 
     def test_a_call_made_in_one_of_its_threads_works(self, threads):
         assert call(threads, call, threads, int, "7") == 7
@@ -701,7 +698,7 @@ class TestPinned:
         def insert(n):
             call(pinned, database.execute, "insert into widgets values (?)", (str(n),))
 
-        gevent.joinall([gevent.spawn(insert, n) for n in range(50)], timeout=10, raise_error=True)
+        gevent.joinall([gevent.spawn(insert, n) for n in range(50)], timeout=LONG, raise_error=True)
         rows = call(pinned, lambda: database.execute("select count(*) from widgets").fetchone())
         assert rows == (50,)
         with pytest.raises(sqlite3.ProgrammingError):
@@ -711,19 +708,19 @@ class TestPinned:
     def test_calls_keep_their_order(self, pinned):
         order = []
         greenlets = [gevent.spawn(call, pinned, order.append, n) for n in range(100)]
-        gevent.joinall(greenlets, timeout=10, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
         assert order == list(range(100))
 
     def test_later_calls_wait_for_an_abandoned_one(self, pinned, gate):
         first = gevent.spawn(call, pinned, gate.wait)
         until(lambda: gate.entered)
-        first.kill(timeout=5)
+        first.kill(timeout=LONG)
         assert pinned.abandoned == 1
         second = gevent.spawn(call, pinned, native_ident)
         gevent.sleep(0.01)
         assert not second.ready()
         gate.open()
-        thread = second.get(timeout=5)
+        thread = second.get(timeout=LONG)
         assert call(pinned, native_ident) == thread
 
     def test_close_ends_after_what_is_queued(self, pinned):
@@ -731,7 +728,7 @@ class TestPinned:
         greenlets = [gevent.spawn(call, pinned, done.append, n) for n in range(10)]
         gevent.sleep(0)
         pinned.close()
-        gevent.joinall(greenlets, timeout=5, raise_error=True)
+        gevent.joinall(greenlets, timeout=LONG, raise_error=True)
         assert done == list(range(10))
 
     def test_a_call_after_close_is_refused(self, pinned):
@@ -743,9 +740,9 @@ class TestPinned:
     def test_a_stuck_thread_does_not_hold_up_close(self, pinned, gate):
         greenlet = gevent.spawn(_outcome, call, pinned, gate.wait)
         until(lambda: gate.entered)
-        with gevent.Timeout(5):
+        with gevent.Timeout(LONG):
             pinned.close()
-        assert isinstance(greenlet.get(timeout=5), asyncio.CancelledError)
+        assert isinstance(greenlet.get(timeout=LONG), asyncio.CancelledError)
 
 
 class TestBridge:
@@ -758,7 +755,7 @@ class TestBridge:
     def test_functions_run_in_the_hub(self):
         where = gevent.event.AsyncResult()
         Bridge.of_hub().post(lambda: where.set(gevent.getcurrent()))
-        assert where.get(timeout=5) is gevent.get_hub()
+        assert where.get(timeout=LONG) is gevent.get_hub()
 
     def test_every_function_of_many_threads_arrives_once_and_in_order(self):
         bridge, arrived = Bridge.of_hub(), []
@@ -769,7 +766,7 @@ class TestBridge:
 
         for thread in range(8):
             start_thread(post, (thread,))
-        until(lambda: len(arrived) == 40_000, seconds=30)
+        until(lambda: len(arrived) == 40_000)
         for thread in range(8):
             assert [n for t, n in arrived if t == thread] == list(range(5000))
 
@@ -859,7 +856,6 @@ class TestProcess:
             gevent.sleep(0.3)
             print("the end")
             """,
-                timeout=20,
             )
             == "the end\n"
         )
@@ -881,7 +877,7 @@ class TestProcess:
             assert use() == [7, 0, 0]
             pid = gevent.fork()
             if pid == 0:
-                gevent.spawn(use).get(timeout=10)
+                gevent.spawn(use).get(timeout=60)
                 assert use() == [7, 0, 0]
                 for executor in executors: executor.close()
                 gc.collect()
@@ -930,7 +926,7 @@ class TestProcess:
             assert process.stdout.readline() == "waits\n"
             process.send_signal(signal.SIGINT)
             assert process.stdout.read() == "interrupted\n"
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=LONG) == 0
 
     def test_importing_opens_nothing(self):
         assert (

@@ -12,7 +12,7 @@ from protouser._call import now
 from protouser._errors import CallTimeout, ConnectionLost, MalformedMessage
 from protouser._inbox import Inbox
 
-SOON = 5.0
+SOON = 60.0
 
 
 def in_hub(function, *args):

@@ -98,6 +98,22 @@ class Echo(TcpUser):
 """
 
 
+END_WHEN_ALL_ARE_THERE = """
+import gevent
+from locust import events
+
+connected = []
+
+@events.init.add_listener
+def count_connections(environment, **_):
+    @environment.events.request.add_listener
+    def count(name, **_):
+        connected.append(name)
+        if connected.count("connect") == 150:
+            gevent.spawn(environment.runner.quit)
+"""
+
+
 def test_too_many_users_are_refused_before_the_start(run_locust):
     file = LOCUSTFILE.format(soft=100, hard=256, url="tcp://127.0.0.1:1")
     run = run_locust(file, "-u", "500", "-t", "5s")
@@ -109,8 +125,8 @@ def test_too_many_users_are_refused_before_the_start(run_locust):
 
 def test_a_low_soft_limit_is_raised_while_users_start(run_locust):
     with ScriptedServer("echo") as server:
-        file = LOCUSTFILE.format(soft=64, hard=1024, url=server.url)
-        run = run_locust(file, "-u", "150", "-r", "150", "-t", "2s")
+        file = LOCUSTFILE.format(soft=64, hard=1024, url=server.url) + END_WHEN_ALL_ARE_THERE
+        run = run_locust(file, "-u", "150", "-r", "150", "-t", "100s")
     assert run.exit_code == 0
     assert run.row("tcp", "connect")["num_requests"] == 150
     assert run.row("tcp", "connect")["num_failures"] == 0

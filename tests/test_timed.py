@@ -19,6 +19,8 @@ from protouser.testing import Row, capture, load
 
 native_ident = get_original("_thread", "get_ident")
 
+LONG = 60  # seconds, for what ends by itself long before
+
 
 class Orders:
     def get(self, number):
@@ -221,7 +223,10 @@ def test_a_blocking_call_runs_in_a_native_thread_and_only_its_user_waits(user):
     ticks = []
 
     def block():
-        sleep(0.3)
+        for _ in range(2000):
+            if len(ticks) > 5:
+                break
+            sleep(0.01)
         return native_ident()
 
     def tick():
@@ -310,8 +315,12 @@ def test_a_class_run_on_the_loop_is_constructed_there(user):
 
 
 def test_many_users_share_the_loop_without_waiting_for_each_other():
+    waiting = []
+
     async def wait():
-        await asyncio.sleep(0.2)
+        waiting.append(1)
+        while len(waiting) < 50:
+            await asyncio.sleep(0.001)
 
     class User(ProtocolUser):
         protocol = "shop"
@@ -321,9 +330,9 @@ def test_many_users_share_the_loop_without_waiting_for_each_other():
             self.timed(wait)()
             raise StopUser
 
-    results = load(User, users=50, seconds=5)
+    results = load(User, users=50, seconds=LONG)
     assert results["shop", "wait"].successes == 50
-    assert results.seconds < 4
+    assert results.seconds < LONG - 5
 
 
 def test_async_tasks_use_timed_objects_and_streams_with_await():
@@ -352,7 +361,7 @@ def test_async_tasks_use_timed_objects_and_streams_with_await():
                 await asyncio.sleep(0)
             raise StopUser
 
-    results = load(User, users=1, seconds=5)
+    results = load(User, users=1, seconds=LONG)
     assert pages == ["x", "ab", "one", "two", "one"]
     names = ["buy", "by hand", "decorated", "pages"]
     assert [name for _type, name in results] == names
@@ -374,7 +383,7 @@ def test_a_failing_async_task_is_reported_once():
             with self.measure("buy"):
                 raise ValueError("sold out")
 
-    results = load(User, users=1, seconds=5)
+    results = load(User, users=1, seconds=LONG)
     assert results["shop", "buy"].failures == 1
     assert results.errors == []
     assert User.rounds == 2
@@ -415,7 +424,7 @@ def test_the_interval_of_a_native_call_is_taken_in_its_thread_whatever_the_hub_d
 
     def block_the_hub():
         gevent.sleep(0.005)
-        sleep(0.4)
+        sleep(1)
 
     def blocked(call):
         blocking = gevent.spawn(block_the_hub)
@@ -429,7 +438,7 @@ def test_the_interval_of_a_native_call_is_taken_in_its_thread_whatever_the_hub_d
     user._close()  # settles what was left
     figures = user._session.results()
     for name, series in (("work", "service"), ("numbers", "service"), ("numbers", "first item")):
-        assert Row(figures, "shop", name).percentile(1.0, series) < 0.3
+        assert Row(figures, "shop", name).percentile(1.0, series) < 0.8
 
 
 def test_a_stream_is_a_context_manager(user, reports):
@@ -458,7 +467,7 @@ def test_a_vetoed_async_stream_is_none_as_any_vetoed_call():
             raise StopUser
 
     seen = []
-    results = load(User, users=1, seconds=5)
+    results = load(User, users=1, seconds=LONG)
     assert seen == [None, None]
     assert results["User", "pages"].skipped == 1
 

@@ -177,7 +177,7 @@ def test_one_user_alone_is_shown_on_the_terminal_as_it_happens(tmp_path):
     """)
     (tmp_path / "alone.py").write_text(text)
     done = subprocess.run(
-        [sys.executable, "alone.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "alone.py"], cwd=tmp_path, capture_output=True, text=True, timeout=200
     )
     assert re.search(r"success +[0-9.]+ ms  Shop look  \(Shop 1\)\n", done.stdout)
     assert "  > {'item': 7, 'password': ***}" in done.stdout
@@ -213,7 +213,7 @@ def command(capsys):
 
 def test_a_file_is_shown_as_blocks(written):
     words = [sys.executable, "-m", "protouser", "trace", str(written)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].endswith("  failure      1.250 ms  Shop buy  (Shop 1, in visit)")

@@ -13,12 +13,13 @@ from protouser.testing import load
 ROW = ("transaction", "checkout")
 
 
-def run(body, **more):
+def run(body, until=None, **more):
     def act(self):
         body(self)
         raise StopUser
 
-    return load(type("Buyer", (ProtocolUser,), {"act": task(act), **more}), users=1, seconds=5)
+    kind = type("Buyer", (ProtocolUser,), {"act": task(act), **more})
+    return load(kind, users=1, seconds=60, until=until)
 
 
 def call(user, name, seconds=0.0, failure=None):
@@ -68,7 +69,7 @@ def test_an_exception_fails_the_call_and_its_transaction_once_each():
             caught.append(user._transaction)
 
     caught = []
-    results = run(body)
+    results = run(body, until=lambda: caught)
     assert results[ROW].failures == results["Buyer", "pay"].failures == len(caught)
     assert set(caught) == {None}
     assert results.errors == []

@@ -21,6 +21,8 @@ from protouser.testing._results import Report, Results
 __all__ = ["capture", "load"]
 
 _POLL = 0.02
+#: Users have so many turns at least, also where the process stands still meanwhile.
+_FEWEST_LOOKS = 10
 
 
 def load(
@@ -86,8 +88,9 @@ def capture(environment: Environment) -> Iterator[list[Report]]:
 
 
 def _run(runner: LocalRunner, seconds: float, until: Callable[[], bool]) -> None:
-    began = now()
-    while now() - began < seconds and not until():
+    began, looks = now(), 0
+    while (looks < _FEWEST_LOOKS or now() - began < seconds) and not until():
+        looks += 1
         gevent.sleep(min(_POLL, seconds))
         spawning = runner.spawning_greenlet
         if spawning is not None and spawning.ready() and runner.user_count == 0:

@@ -115,7 +115,7 @@ def delays(protocol, logs):
         yield process.stdout.readline().split()
         process.stdin.close()
         logs += json.loads(process.stdout.readline())
-        process.wait(10)
+        process.wait(60)
     finally:
         process.kill()
         process.wait()
@@ -178,6 +178,7 @@ def wrong(ours, hand):
     return found
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("protocol", USERS)
 def test_calls_take_what_the_server_says_at_half_of_what_can_be_done(protocol):
     _, ours, _ = run(protocol, constant(0), 1)
