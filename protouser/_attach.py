@@ -14,6 +14,7 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 import inspect
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from protouser._exit_guard import ExitGuard
 from protouser._final import FinalFigures
 from protouser._floor import FLOOR, add_floors
 from protouser._limits import check_limits
+from protouser._misspelt import misspelt
 from protouser._options import Option, add_options, option
 from protouser._proxy import PROXY
 from protouser._proxy_setting import check_http_users
@@ -58,7 +60,9 @@ from protouser.thresholds import FILE, JUNIT, THRESHOLD, Judge, check_thresholds
 from protouser.trace import TRACE, TRACE_FILE, TRACE_LIMIT, Tracing
 from protouser.verdict import GeneratorWatch
 
-__all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of"]
+__all__ = ["OPTIONS", "attach", "check_hosts", "check_hosts_of", "misspelt_options"]
+
+logger = logging.getLogger(__name__)
 
 #: Everything that ``locust`` understands besides its own options, in the order of ``--help``.
 OPTIONS: Final[tuple[Option, ...]] = (
@@ -201,6 +205,7 @@ def _on_init(environment: Environment, **_event: Any) -> None:
         session = attach(environment)
         session.whole_process = True
         ExitGuard(session, environment).watch()
+        _warn_of_misspelt_options(environment)
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
     # The loop's clock stood still while everything was imported; a timer that is set now, such as
@@ -208,19 +213,26 @@ def _on_init(environment: Environment, **_event: Any) -> None:
     gevent.get_hub().loop.update_now()
 
 
+def _warn_of_misspelt_options(environment: Environment) -> None:
+    if not isinstance(environment.runner, WorkerRunner):
+        for text in misspelt_options(environment.user_classes, environment.host):
+            logger.warning("%s", text)
+
+
 def check_hosts(environment: Environment) -> None:
-    """Read every host and every proxy before the load starts; raises as ``check_hosts_of`` does."""
+    """Read hosts, options and proxies before the load starts; raises as ``check_hosts_of`` does."""
     check_hosts_of(environment.user_classes, environment.host, option(environment, PROXY))
 
 
 def check_hosts_of(
     user_classes: Sequence[type[User]], given: str | None, proxy: str | None = None
 ) -> None:
-    """Read the hosts and proxies of these classes, with ``--host`` and the option as given.
+    """Read hosts, options and proxies of these classes, with ``--host`` and the option as given.
 
     Raises:
         ConfigurationError: a host is malformed, nobody owns its scheme, or ``--host`` is for none
-            of the user classes; a proxy is none, or cannot be gone through.
+            of the user classes; an option has a value that it cannot have; a proxy is none, or
+            cannot be gone through.
     """
     ours: list[Any] = [kind for kind in user_classes if hasattr(kind, "check_host")]
     all_ours = len(ours) == len(user_classes)
@@ -233,7 +245,15 @@ def check_hosts_of(
     check_http_users(user_classes, proxy)
     for kind in ours:
         kind.check_host(given)
+        kind.check_options(given)
         kind.check_proxy(given, proxy)
+
+
+def misspelt_options(user_classes: Sequence[type[User]], given: str | None) -> list[str]:
+    """A sentence for each attribute of these classes that is nearly an option; each once."""
+    ours: list[Any] = [kind for kind in user_classes if hasattr(kind, "check_options")]
+    found = (text for kind in ours for text in misspelt(kind, kind._client_class(given)))
+    return list(dict.fromkeys(found))
 
 
 def _on_parser(parser: LocustArgumentParser, **_event: Any) -> None:

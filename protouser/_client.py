@@ -9,7 +9,7 @@ without a user (``open_client`` in a script or a test) it is closed by its calle
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypedDict
@@ -126,6 +126,19 @@ class ProtocolClient:
         if parsed.port is None and cls.default_port is not None:
             return replace(parsed, port=cls.default_port)
         return parsed
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Refuse what no client can be opened with; for adapters to extend, without any I/O.
+
+        ``options`` are those on a user's class, before the load starts.
+
+        Raises:
+            ConfigurationError: an option has a value that it cannot have.
+        """
+        for name in ("timeout", "close_timeout"):
+            if name in options:
+                _seconds(name, options[name])
 
     @classmethod
     def choose_proxy(cls, url: Url, wanted: Any, no_proxy: Any = None) -> Proxy | None:

@@ -8,6 +8,7 @@ fail, or whose connection is lost before a call got anything, come at growing in
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
 import gevent
@@ -66,9 +67,13 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
         self._failure: Exception | None = None
         self._messages = MessageOptions.of(self, self.options)
         self.correlate = self._messages.correlate
-        given = self.options.get("connect_timeout")
-        if given is not None and not (isinstance(given, int | float) and given > 0):
-            raise ConfigurationError(f"connect_timeout={given!r} is no number of seconds above 0")
+        _check_connect_timeout(self.options)
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        super().check_options(options)
+        MessageOptions.check(options)
+        _check_connect_timeout(options)
 
     @property
     def connect_timeout(self) -> float | None:
@@ -210,3 +215,9 @@ class MessageClient(Messaging, ProtocolClient, Generic[Connection]):
             self._failed = 0
         elif was_vain:  # the first one may have met a restart
             self._failed = min(self._failed + 1, _MOST_DOUBLINGS)
+
+
+def _check_connect_timeout(options: Mapping[str, Any]) -> None:
+    given = options.get("connect_timeout")
+    if given is not None and not (isinstance(given, int | float) and given > 0):
+        raise ConfigurationError(f"connect_timeout={given!r} is no number of seconds above 0")

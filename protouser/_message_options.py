@@ -44,6 +44,17 @@ class MessageOptions:
         found.apply(client, Inbox())
         return found
 
+    @staticmethod
+    def check(options: Mapping[str, Any]) -> None:
+        """Read them as they stand on a class, where there is no client yet.
+
+        Raises:
+            ConfigurationError: one cannot be used.
+        """
+        Correlate.of(options.get("correlate"))
+        inbox: Inbox[Any] = Inbox()
+        inbox.configure(inbox.tally, options.get("unmatched", "keep"), None, options.get("buffer"))
+
     def apply(self, client: ProtocolClient, inbox: Inbox[Any]) -> None:
         """Have an inbox of the client do as they say."""
         inbox.configure(

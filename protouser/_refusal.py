@@ -8,10 +8,8 @@ text of an error that explains itself, and hands all others on to the hook that 
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import sys
-import sysconfig
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +18,7 @@ from typing import Any, Final
 
 from protouser._errors import ConfigurationError
 from protouser._near import did_you_mean
+from protouser._whose import is_testers
 
 __all__ = ["place_of", "refusal", "tell_of_locustfiles"]
 
@@ -28,9 +27,6 @@ Hook = Callable[[type[BaseException], BaseException, TracebackType | None], obje
 _COMMAND: Final = "locust.main"
 _LOADER: Final = "locust.util.load_locustfile"
 _PACKAGE: Final = "protouser"
-_OF_OTHERS: Final = tuple(
-    {f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")}
-)
 _COLLECTORS: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _MISCALLED: Final = re.compile(r"(?P<function>[\w.]+)\(\) (?P<what>.+)")
 _UNKNOWN: Final = re.compile(r"got an unexpected keyword argument '(?P<keyword>\w+)'")
@@ -57,7 +53,7 @@ def refusal(error: BaseException) -> str | None:
 def place_of(error: BaseException) -> str | None:
     """The innermost line of the tester's own that an error came from, as "file:line"."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if _is_testers(frame):
+        if is_testers(frame.f_globals) and not frame.f_code.co_filename.startswith("<"):
             return f"{frame.f_code.co_filename}:{line}"
     return None
 
@@ -81,22 +77,11 @@ def _came_from_loading(trace: TracebackType | None) -> bool:
     return any(frame.f_globals.get("__name__") == _LOADER for frame in frames)
 
 
-def _is_testers(frame: FrameType) -> bool:
-    # A file that Locust loads is in no package, whatever it is called.
-    package = str(frame.f_globals.get("__package__") or "").partition(".")[0]
-    file = frame.f_code.co_filename
-    return not (
-        package == _PACKAGE
-        or package.startswith(f"{_PACKAGE}_")
-        or file.startswith(("<", *_OF_OTHERS))
-    )
-
-
 def _miscall(error: TypeError) -> str | None:
     """What is wrong with a call of ours that Python did not even begin."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     found = _MISCALLED.fullmatch(str(error))
-    if found is None or not frames or not _is_testers(frames[-1]):
+    if found is None or not frames or not is_testers(frames[-1].f_globals):
         return None
     function = found["function"]
     called = _ours(function.partition(".")[0], frames[-1])

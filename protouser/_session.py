@@ -33,6 +33,7 @@ from protouser._schedule import Schedules
 from protouser._sections import Sections
 from protouser._timeline import Note, Timeline
 from protouser._watchdog import Block, Delays, Watchdog, debugger_attached
+from protouser._whose import is_testers
 
 if TYPE_CHECKING:
     from protouser._user import ProtocolUser
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 
 _ATTRIBUTE = "_protouser_session"
 _REMEMBERED_PLACES = 1000
-_HOSTS = ("locust", "gevent")
 
 
 class Session:
@@ -335,8 +335,7 @@ def _circumstances(error: BaseException) -> str:
     if not isinstance(error, ProtouserError):
         return "\n" + "".join(traceback.format_exception(error)).rstrip()
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if not package.startswith("protouser") and package not in _HOSTS:
+        if is_testers(frame.f_globals):
             code = frame.f_code
             return f" (at {code.co_filename}:{line} in {code.co_name})"
     return ""

@@ -23,6 +23,7 @@ from protouser._barrier import wait_for_all
 from protouser._call import Call
 from protouser._checks import Check
 from protouser._chosen_hooks import CallHooks
+from protouser._class_options import check_options
 from protouser._client import ProtocolClient
 from protouser._closing import close_in_time
 from protouser._errors import CallTimeout, ConfigurationError
@@ -322,10 +323,8 @@ class ProtocolUser(User):
         """Read the host that this class will open, before the load starts.
 
         Raises:
-            ConfigurationError: it is malformed, or nobody owns its scheme; or ``warm_up`` is no
-                time.
+            ConfigurationError: it is malformed, or nobody owns its scheme.
         """
-        WarmUp(cls.warm_up)
         host = cls._host_to_open(given)
         if host is None:
             return
@@ -335,6 +334,15 @@ class ProtocolUser(User):
             raise ConfigurationError(
                 f"{cls.__name__}: {error}; a class that connects by itself overrides connect()"
             ) from None
+
+    @classmethod
+    def check_options(cls, given: str | None) -> None:
+        """Read the options that stand on this class, before the load starts.
+
+        Raises:
+            ConfigurationError: a value is none that the option can have.
+        """
+        check_options(cls, cls._client_class(given))
 
     @classmethod
     def check_proxy(cls, given: str | None, wanted: Any) -> None:
@@ -376,6 +384,12 @@ class ProtocolUser(User):
         if cls.client_class is None or cls.connect is not ProtocolUser.connect:
             return 0
         return cls.client_class.descriptors
+
+    @classmethod
+    def _client_class(cls, given: str | None) -> type[ProtocolClient] | None:
+        """The class of the client that the options on this class are for, as far as it tells."""
+        host = cls._host_to_open(given)
+        return cls.client_class if host is None else cls._class_for(host)
 
     @classmethod
     def _class_for(cls, url: str) -> type[ProtocolClient]:

@@ -881,6 +881,24 @@ def test_an_error_of_ours_is_logged_with_the_line_of_the_tester(caplog):
     assert record.message.endswith("in act)")
 
 
+def test_that_line_is_found_in_a_file_that_is_called_like_one_of_ours(caplog):
+    source = """
+class Buyer(ProtocolUser):
+    wait_time = constant(60)
+
+    @task
+    def buy(self):
+        with self.measure("make"):
+            raise CallTimeout("no reply within 1 s")
+"""
+    named = {"__name__": "protouser_shop", "ProtocolUser": ProtocolUser, "constant": constant}
+    named.update(task=task, CallTimeout=CallTimeout)
+    exec(compile(source, "protouser_shop.py", "exec"), named)
+    load(named["Buyer"], users=1, seconds=0.3)
+    (record,) = [record for record in caplog.records if "make failed" in record.message]
+    assert record.message.endswith("(at protouser_shop.py:8 in buy)")
+
+
 NOBODY_ANSWERS = """
     from locust import constant, task
     from protouser_socket import TcpUser

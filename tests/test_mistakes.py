@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from protouser.doctor import PROBLEM, examine
+from protouser import ConfigurationError, ProtocolUser
+from protouser.doctor import PROBLEM, WARNING, examine
 
 HEAD = "import locust, protouser\nfrom protouser import before_call\n"
 
@@ -62,3 +63,118 @@ def test_what_is_no_mistake_of_that_kind_keeps_its_traceback(run_locust, line):
     assert run.exit_code == 1
     assert run.stderr.startswith("Traceback")
     assert run.stderr.endswith(f"\n{NOT_OURS[line]}\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"protocol": 7}, "protocol=7 is no text"),
+        ({"connect_attempts": "3"}, "connect_attempts='3' is no whole number"),
+        ({"connect_backoff": "1s"}, "connect_backoff='1s' is no number of seconds"),
+        ({"close_timeout": -1}, "close_timeout=-1 is no number of seconds"),
+        ({"warm_up": "soon"}, "warm_up = 'soon': it is seconds, as in 10 or \"10s\""),
+    ],
+)
+def test_an_option_of_a_user_that_cannot_be_is_refused(body, words):
+    with pytest.raises(ConfigurationError) as refused:
+        type("Buyer", (ProtocolUser,), body).check_options(None)
+    assert str(refused.value).startswith(f"Buyer: {words}")
+
+
+def test_a_class_with_such_an_option_starts_no_load(run_locust):
+    run = run_locust(
+        """
+        from locust import task
+        from protouser import ProtocolUser
+
+        class Buyer(ProtocolUser):
+            @task
+            def buy(self): pass
+
+        class Seller(Buyer):
+            close_timeout = "5x"
+        """
+    )
+    assert run.exit_code == 1
+    assert "protouser: Seller: close_timeout='5x' is no number of seconds\n" in run.stderr
+    assert "Ramping" not in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+NEARLY = """
+import locust
+from locust import constant, task
+from protouser import ProtocolUser
+from protouser_socket import TcpUser
+
+class Base(TcpUser):
+    abstract = True
+    host = "tcp://127.0.0.1:9"
+    time_out = 3
+    hostess = "nobody"
+    wait_time = constant(1)
+
+    @task
+    def buy(self):
+        self.client.request(b"x")
+
+class Buyer(Base):
+    timeouts = [1, 2]
+    hosts = ["a", "b"]
+    paths = ["/"]
+    warmup = 10
+    warm_ups = property(lambda self: 3)
+    frames = None
+
+    def connects(self):
+        return self.hosts, getattr(self, "timeouts")
+
+class Seller(Base):
+    proxi = "http://localhost:3128"
+
+class Idle(ProtocolUser):
+    time_out = 3
+
+    @task
+    def wait(self): pass
+"""
+
+MEANT = {
+    "Buyer.warmup": "warm_up",
+    "Base.time_out": "timeout",
+    "Seller.proxi": "proxy",
+}
+
+
+def test_an_attribute_that_is_nearly_an_option_and_read_by_nobody_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file = tmp_path / "nearly.py"
+    file.write_text(NEARLY)
+    found = [each.text for each in examine(file, connect=False) if each.level == WARNING]
+    assert sorted(found) == sorted(
+        f"{attribute} is no option, and nothing reads it; did you mean {option!r}?"
+        for attribute, option in MEANT.items()
+    )
+
+
+def test_the_command_warns_of_it_before_the_load(run_locust):
+    run = run_locust(
+        """
+        from locust import task
+        from protouser import ProtocolUser
+
+        class Buyer(ProtocolUser):
+            connect_attempt = 3
+            tenant, tenants = "a", ["a", "b"]
+
+            @task
+            def buy(self):
+                self.environment.runner.quit()
+        """
+    )
+    assert run.exit_code == 0
+    warnings = [line for line in run.stderr.splitlines() if "/WARNING/" in line]
+    text = "Buyer.connect_attempt is no option, and nothing reads it; did you mean"
+    assert len(warnings) == 1
+    assert warnings[0].endswith(f"{text} 'connect_attempts'?")
+    assert run.stderr.index(text) < run.stderr.index("Ramping")

@@ -279,7 +279,7 @@ def test_a_warm_up_that_is_no_time_is_said_before_the_test(said):
         warm_up = said
 
     with pytest.raises(ConfigurationError, match=r"warm_up = .*it is seconds, as in 10 or"):
-        Wrong.check_host(None)
+        Wrong.check_options(None)
 
 
 def seconds_of(factor, seed, seconds=40, calls=50, failures=0, drift=0.0):

@@ -7,6 +7,7 @@ as a row "connect" of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -94,8 +95,7 @@ class GrpcClient(ProtocolClient):
         super().__init__(url, **options)
         _check_url(self.url)
         given = self.options
-        self._engine = _one_of("engine", given.get("engine", "auto"), ENGINES)
-        self._connection = _one_of("connection", given.get("connection", "per_user"), CONNECTIONS)
+        self._engine, self._connection = _engine(given), _connection(given)
         self._channel_options = channel_options(self.url, given, self.proxy)
         self._terms = Terms(
             self.timeout, as_metadata(given.get("metadata")), given.get("wait_for_ready")
@@ -109,6 +109,14 @@ class GrpcClient(ProtocolClient):
         self._ending = Ending(self)
         self._streams: WeakSet[Any] = WeakSet()
         self.channel = StubChannel(self)
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        super().check_options(options)
+        _engine(options)
+        _connection(options)
+        as_metadata(options.get("metadata"))
+        MessageOptions.check(options)
 
     def connect(self) -> None:
         holding = lease(self._engine, self._connection, self._channel_options)
@@ -382,6 +390,14 @@ def _check_url(url: Url) -> None:
             f"{url}: gRPC takes no user from a URL; pass metadata=..., as"
             " {'authorization': 'Bearer ...'}"
         )
+
+
+def _engine(options: Mapping[str, Any]) -> str:
+    return _one_of("engine", options.get("engine", "auto"), ENGINES)
+
+
+def _connection(options: Mapping[str, Any]) -> str:
+    return _one_of("connection", options.get("connection", "per_user"), CONNECTIONS)
 
 
 def _one_of(option: str, value: Any, known: tuple[str, ...]) -> str:

@@ -59,6 +59,11 @@ class ListeningClient(Messaging, ReconnectingClient):
         self._source = Subscribed(self)
         self._numbers = itertools.count(1)
 
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        super().check_options(options)
+        MessageOptions.check(options)
+
     def readable(self) -> Subscribed:
         return self._readable(self.timeout)
 

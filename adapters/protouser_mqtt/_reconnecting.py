@@ -41,6 +41,7 @@ _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _BACKOFF: Final = 1.0
 #: Messages that may wait for ``receive``; more are dropped, and counted.
 _MOST_UNREAD: Final = 10_000
+_OF_A_PERSON: Final = ("username", "password")
 
 
 class Subscription(NamedTuple):
@@ -89,11 +90,8 @@ class ReconnectingClient(ProtocolClient):
         super().__init__(url, **options)
         owner = "protouser" if self.user is None else type(self.user).__name__
         self.settings = Settings.of(self.url, self.options, owner)
-        first_pause = seconds("connect_backoff", self.options.get("connect_backoff", _BACKOFF))
-        self._backoff = Backoff(first_pause)
-        self._connect_timeout = self.options.get("connect_timeout", self.timeout)
-        if self._connect_timeout is not None:
-            seconds("connect_timeout", self._connect_timeout)
+        self._backoff = Backoff(_first_pause(self.options))
+        self._connect_timeout = _connect_timeout(self.options, self.timeout)
         self.inbox: Inbox[Message] = Inbox(_MOST_UNREAD)
         self._tls = TlsOptions.of(self.options) if self.url.scheme == "mqtts" else None
         self._connection: Connection | None = None
@@ -108,6 +106,15 @@ class ReconnectingClient(ProtocolClient):
         for pattern in self._handlers.filters:
             check_filter(pattern)
         self.subscriptions: dict[str, Subscription] = {}
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        super().check_options(options)
+        # Who a user is may still come from prepare(), one half of it after the other.
+        known = {name: value for name, value in options.items() if name not in _OF_A_PERSON}
+        Settings.of(Url("mqtt", "localhost"), known, cls.__name__)
+        _first_pause(options)
+        _connect_timeout(options, None)
 
     @classmethod
     def parse_url(cls, url: str | Url) -> Url:
@@ -275,6 +282,15 @@ class ReconnectingClient(ProtocolClient):
             if delivery is not None:
                 gevent.spawn(delivery.report, self)  # hooks and listeners may block
         self.inbox.deliver(message, message.at)
+
+
+def _first_pause(options: Mapping[str, Any]) -> float:
+    return seconds("connect_backoff", options.get("connect_backoff", _BACKOFF))
+
+
+def _connect_timeout(options: Mapping[str, Any], otherwise: float | None) -> float | None:
+    given: float | None = options.get("connect_timeout", otherwise)
+    return None if given is None else seconds("connect_timeout", given)
 
 
 def _selects(pattern: str, message: Message) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from protouser import (
@@ -22,7 +23,6 @@ from protouser.net import (
     open_unix_socket,
 )
 from protouser_socket._address import complete
-from protouser_socket._class_options import check_class
 from protouser_socket._connection import Connection
 from protouser_socket._framing import Framing, lines
 from protouser_socket._use import PER_ITERATION, Use, connection_for
@@ -63,16 +63,21 @@ class TcpClient(MessageClient[Connection]):
         if self.url.scheme == "unix":
             for name in sorted(_OF_TCP & self.options.keys()):
                 raise ConfigurationError(f"a Unix socket has no {name}; leave it out")
-        self._framing: Framing = self.options.get("framing") or lines()
-        if not isinstance(self._framing, Framing):
-            raise ConfigurationError(
-                f"framing={self._framing!r}; it is made by lines() and its like"
-            )
-        self._tls = self._tls_options() if self.url.scheme == "tls" else None
+        self._framing = _framing(self.options)
+        is_tls = self.url.scheme == "tls"
+        self._tls = TlsOptions.of(self.options, _alpn(self.options)) if is_tls else None
         self._socket_options = SocketOptions.of(self.options)
         self._use = Use.of(self.options)
         if self._use.kept == PER_ITERATION and self.user is None:
             raise ConfigurationError('connection="per_iteration" is for a user with tasks')
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        super().check_options(options)
+        _framing(options)
+        _alpn(options)
+        Use.of(options)
+        SocketOptions.of(options)
 
     @property
     def alpn(self) -> str | None:
@@ -101,14 +106,6 @@ class TcpClient(MessageClient[Connection]):
             self.after_task(connection.close)
         self.connection = connection
 
-    def _tls_options(self) -> TlsOptions:
-        given = self.options.get("alpn", ())
-        alpn = (given,) if isinstance(given, str) else given
-        names = isinstance(alpn, tuple | list) and all(isinstance(name, str) for name in alpn)
-        if not names or not all(name.isascii() and 0 < len(name) < 256 for name in alpn):
-            raise ConfigurationError(f'alpn={given!r}; it is names such as "h2", or several')
-        return TlsOptions.of(self.options, tuple(alpn))
-
     def _open_socket(self, receiver: Connection) -> HubSocket:
         timeout = self.connect_timeout
         assert self.connecting is not None
@@ -131,6 +128,22 @@ class TcpClient(MessageClient[Connection]):
         )
 
 
+def _framing(options: Mapping[str, Any]) -> Framing:
+    framing = options.get("framing") or lines()
+    if not isinstance(framing, Framing):
+        raise ConfigurationError(f"framing={framing!r}; it is made by lines() and its like")
+    return framing
+
+
+def _alpn(options: Mapping[str, Any]) -> tuple[str, ...]:
+    given = options.get("alpn", ())
+    alpn = (given,) if isinstance(given, str) else given
+    names = isinstance(alpn, tuple | list) and all(isinstance(name, str) for name in alpn)
+    if not names or not all(name.isascii() and 0 < len(name) < 256 for name in alpn):
+        raise ConfigurationError(f'alpn={given!r}; it is names such as "h2", or several')
+    return tuple(alpn)
+
+
 class TcpUser(ProtocolUser):
     """A user of a server that speaks messages over TCP, TLS or a Unix socket.
 
@@ -143,8 +156,3 @@ class TcpUser(ProtocolUser):
     client_class: ClassVar[type[ProtocolClient] | None] = TcpClient
     framing: Framing = lines()
     client: TcpClient
-
-    @classmethod
-    def check_host(cls, given: str | None) -> None:
-        super().check_host(given)
-        check_class(cls, TcpClient.option_names, Use.of, SocketOptions.of)

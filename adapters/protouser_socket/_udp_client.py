@@ -8,12 +8,12 @@ fails, or else the next one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from protouser import MessageClient, ProtocolClient, ProtocolUser, Url
 from protouser.net import SocketOptions, open_datagram
 from protouser_socket._address import complete
-from protouser_socket._class_options import check_class
 from protouser_socket._udp import Conversation
 
 __all__ = ["UdpClient", "UdpUser"]
@@ -52,6 +52,11 @@ class UdpClient(MessageClient[Conversation]):
         super().__init__(url, **options)
         self._socket_options = SocketOptions.of(self.options)
 
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        super().check_options(options)
+        SocketOptions.of(options)
+
     def connect(self) -> None:
         assert self.connecting is not None
         assert self.url.port is not None
@@ -79,8 +84,3 @@ class UdpUser(ProtocolUser):
     abstract = True
     client_class: ClassVar[type[ProtocolClient] | None] = UdpClient
     client: UdpClient
-
-    @classmethod
-    def check_host(cls, given: str | None) -> None:
-        super().check_host(given)
-        check_class(cls, UdpClient.option_names, SocketOptions.of)

@@ -89,13 +89,9 @@ class WebSocketClient(MessageClient[Connection]):
         limit = self.timeout if timeout is None else timeout
         return self.perform("ping", connection.ping, request=Request(None, limit), **options)
 
-    @staticmethod
-    def check_options(options: Mapping[str, Any]) -> None:
-        """Refuse what no server can be asked with.
-
-        Raises:
-            ConfigurationError: an option cannot be used.
-        """
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        super().check_options(options)
         _opening(Url("ws", "localhost"), "/", options)
         _size(options)
 

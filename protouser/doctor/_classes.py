@@ -1,4 +1,4 @@
-"""Whether the user classes of a file can be started: their tasks, hosts and proxies, as written."""
+"""Whether the user classes of a file can be started: their tasks, hosts, options and proxies."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from protouser._attach import check_hosts_of
+from protouser._attach import check_hosts_of, misspelt_options
 from protouser._errors import ConfigurationError
-from protouser.doctor._finding import FINE, PROBLEM, Finding
+from protouser.doctor._finding import FINE, PROBLEM, WARNING, Finding
 from protouser.doctor._proxy import proxy_of_a_run, use_proxy
 
 __all__ = ["Classes"]
@@ -20,7 +20,7 @@ class Classes:
     """The user classes of a file, and what a run would refuse of them.
 
     Attributes:
-        sound: those whose hosts and proxies can be read, and so be tried.
+        sound: those whose hosts, options and proxies can be read, and so be tried.
     """
 
     def __init__(
@@ -42,8 +42,10 @@ class Classes:
         names = ", ".join(each.__name__ for each in self._found)
         yield Finding(FINE, "locustfile", f"{self._file} has {names}")
         for error in self._refused():
-            remedy = "" if ";" in str(error) else "mend the host"
+            remedy = "" if ";" in str(error) else "mend the class"
             yield Finding(PROBLEM, "locustfile", str(error), remedy)
+        for text in misspelt_options(self.sound, self._host):
+            yield Finding(WARNING, "locustfile", text)
         for each in self._found:
             if not each.tasks:
                 text = f"{each.__name__} has no task"
