@@ -76,7 +76,7 @@ def call(python, checkout, *words, **variables):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     return ended.returncode, ended.stdout, ended.stderr
 
@@ -217,8 +217,15 @@ def test_the_pip_of_a_python_without_ensurepip_is_used():
 
 def test_an_interrupt_ends_what_was_started_and_leaves_no_traceback(checkout):
     program = """
-        import sys, run
+        import subprocess, sys, run
         from pathlib import Path
+
+        class Announced(subprocess.Popen):
+            def communicate(self):
+                Path("waits").touch()
+                return super().communicate()
+
+        subprocess.Popen = Announced
         shell = "echo $$ > shell; sleep 60 & sleep 60"
         run.COMMANDS["demo"] = lambda *_: run.captured(["sh", "-c", shell], Path.cwd())
         sys.exit(run.main(["demo"]))
@@ -232,15 +239,16 @@ def test_an_interrupt_ends_what_was_started_and_leaves_no_traceback(checkout):
     with process:
         shell = checkout / "shell"
         until(lambda: shell.exists() and shell.read_text().strip())
+        until((checkout / "waits").exists)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "run.py: interrupted\n")
     until(lambda: not group_lives(int(shell.read_text())))
 
 
 def until(condition):
-    """Wait for a condition, at most ten seconds."""
-    with gevent.Timeout(10):
+    """Wait for a condition, at most a minute."""
+    with gevent.Timeout(60):
         while not condition():
             gevent.sleep(0.02)
 

@@ -47,7 +47,7 @@ ROWS = {
     ("ws", "echo"),
     ("ws", "tick"),
 }
-WITHIN = 15.0
+WITHIN = 60.0
 MOMENT = Moment(elapsed=5.0, calls=1234, rate=250.4, failures=30, unexpected=0)
 
 
@@ -79,7 +79,7 @@ class Demo:
 
     def finish(self) -> int:
         """Wait for the end and return the exit code."""
-        self.stdout, self.stderr = self.process.communicate(timeout=60)
+        self.stdout, self.stderr = self.process.communicate(timeout=200)
         return self.process.returncode
 
     def left_behind(self) -> list[str]:

@@ -98,7 +98,7 @@ def redis(debian):
     silent = [program, "--port", str(port), "--save", "", "--daemonize", "no"]
     server = subprocess.Popen(silent, stdout=subprocess.DEVNULL)
     try:
-        with gevent.Timeout(20):
+        with gevent.Timeout(60):
             while True:
                 with contextlib.suppress(OSError):
                     connection = socket.create_connection(("127.0.0.1", port))

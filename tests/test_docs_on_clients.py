@@ -41,7 +41,7 @@ with pytest.MonkeyPatch.context() as patch:  # servers are started here while cl
     import protouser_socket
     import protouser_websocket
 
-SOON = 8.0
+SOON = 60.0
 PAGES = [
     "README.md",
     "docs/arrival-rate.md",
@@ -96,11 +96,12 @@ def servers():
     program = Path(__file__).with_name("doc_server.py")
     command = [sys.executable, str(program)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with gevent.Timeout(30):
-        yield json.loads(process.stdout.readline())
+    with gevent.Timeout(60):
+        urls = json.loads(process.stdout.readline())
+    yield urls
     process.stdin.close()
     process.stdout.close()
-    process.wait(20)
+    process.wait(60)
 
 
 @pytest.fixture
@@ -313,7 +314,7 @@ class _Stub:
 
 def _wait_for(port):
     """A connection to a port where somebody is about to listen."""
-    with gevent.Timeout(20):
+    with gevent.Timeout(60):
         while True:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", port)).close()

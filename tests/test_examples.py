@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from .conftest import free_port
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -44,7 +45,7 @@ class Backend:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        farewell, _ = self.process.communicate(timeout=10)
+        farewell, _ = self.process.communicate(timeout=60)
         self.answered = {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", farewell)}
         return self.process.returncode
 
@@ -199,8 +200,7 @@ def test_mqtt_commands_are_obeyed(run_example):
 
 def two_workers() -> list[str]:
     """Options for a master and two workers that find each other on a port of their own."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = str(server.getsockname()[1])
+    port = str(free_port())
     where = ["--master-bind-host", "127.0.0.1", "--master-host", "127.0.0.1"]
     return ["--processes", "2", *where, "--master-bind-port", port, "--master-port", port]
 
@@ -210,7 +210,7 @@ def test_csv_accounts_uses_each_account_once(run_example, workers):
     with (EXAMPLES / "csv_accounts" / "accounts.csv").open(newline="") as file:
         accounts = len(list(csv.DictReader(file)))
     with backend("csv_accounts") as server:
-        more = ["-t", "30s", *workers()]  # it ends with the data, long before
+        more = ["-t", "90s", *workers()]  # it ends with the data, long before
         run = run_example("csv_accounts", "--host", server.urls["tcp"], *more)
     successes(run, "connect", "login")
     assert run.row("tcp", "login")["num_requests"] == accounts
@@ -287,7 +287,7 @@ def test_third_party_adapter_is_found_by_its_scheme(run_example):
 @pytest.mark.usefixtures("with_adapter")
 def test_third_party_adapter_is_listed():
     command = [sys.executable, "-m", "protouser", "adapters"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert run.returncode == 0, run.stderr
     assert re.search(r"^redis +.*protouser[-_]redis", run.stdout, re.MULTILINE), run.stdout
 
@@ -295,7 +295,7 @@ def test_third_party_adapter_is_listed():
 def passed(*arguments: str) -> int:
     """Run pytest as the head of an example says; return how many tests passed, and none failed."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert run.returncode == 0, run.stdout + run.stderr
     found = re.search(r"(\d+) passed", run.stdout)
     assert found is not None

@@ -31,7 +31,7 @@ PACKAGES = {
 PORT = re.compile(r"\b71[0-9]{2}\b")
 PORTS = (20_000, 32_000)  # below those that the system picks by itself
 PATHS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
-SOON = 20.0
+SOON = 60.0
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def built(tmp_path_factory):
     """The sdist, and the wheel that is built from it: the way an installer without wheels goes."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
 

@@ -22,7 +22,8 @@ class Waiting(ProtocolUser):
         gevent.sleep(float(os.environ.get("DELAY", "0")))
         gevent.sleep(float(os.environ.get("DELAY_OF_SECOND", "0")) * (len(CAME) % 2))
         CAME.append(time.monotonic())
-        self.wait_for_all("ready", timeout=30)
+        _write()
+        self.wait_for_all("ready", timeout=90)
         WENT.append(time.monotonic())
         _write()
 

@@ -15,7 +15,7 @@ import pytest
 from tests.results_schema import check_folder
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-PATIENCE = 40
+PATIENCE = 100
 PORTS = (20_000, 32_000)  # below those that the system picks by itself
 
 
@@ -111,10 +111,22 @@ def eventually(locusts):
     return wait
 
 
+@pytest.fixture
+def finish_when(eventually, finish):
+    """End a run, as a signal from outside does, as soon as a condition holds; its output."""
+
+    def wait(process, condition, what, expected=0):
+        eventually(condition, what)
+        process.terminate()
+        return finish(process, expected)
+
+    return wait
+
+
 def _kill_group(process):
     for child in _family(process):
         child.kill()
-    process.wait(10)
+    process.wait(60)
 
 
 def _family(process):

@@ -38,4 +38,5 @@ class Buyer(ProtocolUser):
                 with self.measure(name):
                     time.sleep(0.02)
         if self.round == ROUNDS:
+            print("a user has bought", flush=True)
             raise StopUser

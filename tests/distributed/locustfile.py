@@ -19,26 +19,26 @@ GOODBYE = float(os.environ.get("GOODBYE_SECONDS", "0"))
 class Operator(ProtocolUser):
     protocol = "op"
     wait_time = constant(float(os.environ.get("WAIT_SECONDS", "0.01")))
+    operations = 0
 
     @task
     def operate(self):
         with self.measure("operation"):
+            if self.operations == 0:
+                print("a user operates", flush=True)
             gevent.sleep(SECONDS)
+        self.operations += 1
 
     def on_stop(self):
         if GOODBYE:
             with self.measure("goodbye"):
                 gevent.sleep(GOODBYE)
 
-    def on_start(self):
-        if ENDS == "task":
-            gevent.spawn_later(1, setattr, self, "ends", True)
-
     if ENDS == "task":
 
         @task
         def end(self):
-            if getattr(self, "ends", False):
+            if self.operations > 4:
                 self.environment.runner.quit()
 
 
@@ -78,7 +78,7 @@ if ENDS == "shape":
 
     class Shape(LoadTestShape):
         def tick(self):
-            if self.get_run_time() > 1:
+            if self.runner.stats.total.num_requests > 4:
                 self.runner.quit()
             return 4, 4
 

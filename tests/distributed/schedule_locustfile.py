@@ -18,6 +18,7 @@ class Buyer(ProtocolUser):
     protocol = "shop"
     iterations = int(os.environ["ITERATIONS"]) if "ITERATIONS" in os.environ else None
     wait_time = arrival_rate(*map(tuple, STAGES)) if STAGES else constant(0)
+    bought = False
 
     def on_start(self):
         if "ECHO" in os.environ:
@@ -25,11 +26,20 @@ class Buyer(ProtocolUser):
 
     @task
     def buy(self):
+        if not self.bought:
+            self.bought = True
+            print("a user buys", flush=True)
         if "ECHO" in os.environ:
             self.client.request(b"hello", name="buy")
         else:
             with self.measure("buy"):
                 gevent.sleep(float(os.environ.get("WORK", "0.002")))
+
+
+if "GATE" in os.environ:  # a worker that comes later, and has everything but a master
+    print("at the gate", flush=True)
+    while not os.path.exists(os.environ["GATE"]):
+        gevent.sleep(0.02)
 
 
 if "COME_AND_GO" in os.environ:
@@ -55,11 +65,15 @@ def _write_at_the_end(environment, **_):
             for percentile in (50, 95, 99)
             if name == "buy" and outcome == "success"
         }
-        calls = sum(figures.outcome(type_, "buy", "success") for type_ in ("shop", "tcp"))
+        calls, cancelled = (
+            sum(figures.outcome(type_, "buy", outcome) for type_ in ("shop", "tcp"))
+            for outcome in ("success", "cancelled")
+        )
         (schedule,) = schedules(figures)
         by_worker = [
             schedules(worker)[0]["started"] for worker in session.by_worker.values() if worker
         ]
-        wire = {"schedule": schedule, "calls": calls, "workers": by_worker, **timed}
+        wire = {"schedule": schedule, "calls": calls, "cancelled": cancelled}
+        wire |= {"workers": by_worker, **timed}
         with open(os.environ["RESULTS"], "w") as file:
             json.dump(wire, file)

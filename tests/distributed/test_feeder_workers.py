@@ -92,25 +92,26 @@ def test_a_worker_ends_with_an_error_when_the_master_knows_nothing_of_feeders(
     log = finish(worker, expected=1)
     assert log.count("feeder 'data.csv': the master does not answer; it has to be there") == 1
     assert "Traceback" not in log
-    (error,) = master.exceptions.values()
+    (error,) = eventually(lambda: [*master.exceptions.values()], "the error at the master")
     assert "the master does not answer" in error["msg"]
 
 
 @pytest.mark.slow
 def test_workers_classes_and_users_have_all_rows_where_they_do_not_share_them(
-    locusts, finish, tmp_path
+    locusts, finish_when, tmp_path
 ):
     (tmp_path / "data.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(50)))
-    master = locusts.start(
-        "--processes", 2, "--headless", "-u", 8, "-r", 8, "-t", "3s", locustfile=SHARING
-    )
-    finish(master)
+    master = locusts.start("--processes", 2, "--headless", "-u", 8, "-r", 8, locustfile=SHARING)
+
+    def written():
+        return [line for path in tmp_path.glob("got-*") for line in path.read_text().splitlines()]
+
+    finish_when(master, lambda: len(written()) == 8, "what all users got")
     rows = {"worker": {}, "class": {}, "user": {}}
-    for path in tmp_path.glob("got-*"):
-        for line in path.read_text().splitlines():
-            process, kind, user, got = json.loads(line)
-            for share, group in (("worker", process), ("class", kind), ("user", user)):
-                rows[share].setdefault(f"{process} {group}", []).extend(got[share])
+    for line in written():
+        process, kind, user, got = json.loads(line)
+        for share, group in (("worker", process), ("class", kind), ("user", user)):
+            rows[share].setdefault(f"{process} {group}", []).extend(got[share])
     assert len(rows["worker"]) == 2
     assert len(rows["user"]) == 8
     for groups in rows.values():

@@ -11,6 +11,11 @@ def operation(locusts):
     return locusts.results()["rows"]["operation"]
 
 
+def operating(process):
+    """How many users have begun an operation, by the log of a process and its children."""
+    return process.log.read_text().count("a user operates")
+
+
 def run(locusts, finish, *options, **environment):
     process = locusts.start("--headless", "--only-summary", *options, **environment)
     return finish(process)
@@ -18,8 +23,8 @@ def run(locusts, finish, *options, **environment):
 
 @pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
 def test_ten_operations_longer_than_the_test_are_ten_cancelled(locusts, finish, processes):
-    options = ["-u", 10, "-r", 10, "-t", "3s", *processes]
-    output = run(locusts, finish, *options, OPERATION_SECONDS="20")
+    options = ["-u", 10, "-r", 10, "-t", "4s", *processes]
+    output = run(locusts, finish, *options, OPERATION_SECONDS="60")
     assert operation(locusts) == {"success": 0, "failure": 0, "cancelled": 10, "one_way": 0}
     assert "cancelled" in output
     assert locusts.results()["locust"] == {}
@@ -27,14 +32,14 @@ def test_ten_operations_longer_than_the_test_are_ten_cancelled(locusts, finish, 
 
 @pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
 def test_operations_that_end_within_the_stop_timeout_all_count(locusts, finish, processes):
-    options = ["-u", 12, "-r", 12, "-t", "2s", "--stop-timeout", 6, *processes]
-    run(locusts, finish, *options, OPERATION_SECONDS="3.5")
+    options = ["-u", 12, "-r", 12, "-t", "2s", "--stop-timeout", 60, *processes]
+    run(locusts, finish, *options, OPERATION_SECONDS="6")
     assert operation(locusts) == {"success": 12, "failure": 0, "cancelled": 0, "one_way": 0}
     assert locusts.results()["locust"] == {"operation": [12, 0]}
 
 
 def test_a_master_with_separate_workers_has_everything(locusts, finish):
-    master = locusts.master(2, "-u", 6, "-r", 6, "-t", "3s", "--stop-timeout", 5)
+    master = locusts.master(2, "-u", 6, "-r", 6, "-t", "3s", "--stop-timeout", 60)
     workers = [locusts.worker(), locusts.worker()]
     finish(master)
     for worker in workers:
@@ -46,9 +51,9 @@ def test_a_master_with_separate_workers_has_everything(locusts, finish):
 
 
 def test_ctrl_c_on_master_and_workers_loses_nothing(locusts, finish, eventually):
-    options = ["-u", 10, "-r", 10, "-t", "60s", "--processes", 2, "--headless", "--only-summary"]
-    process = locusts.start(*options, OPERATION_SECONDS="30")
-    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    options = ["-u", 10, "-r", 10, "-t", "90s", "--processes", 2, "--headless", "--only-summary"]
+    process = locusts.start(*options, OPERATION_SECONDS="90")
+    eventually(lambda: operating(process) == 10, "the operations")
     os.killpg(process.pid, signal.SIGINT)
     finish(process)
     assert operation(locusts) == {"success": 0, "failure": 0, "cancelled": 10, "one_way": 0}
@@ -56,9 +61,9 @@ def test_ctrl_c_on_master_and_workers_loses_nothing(locusts, finish, eventually)
 
 
 def test_ctrl_c_waits_for_what_users_still_do_when_they_stop(locusts, finish, eventually):
-    options = ["-u", 4, "-r", 4, "-t", "60s", "--processes", 2, "--headless", "--only-summary"]
-    process = locusts.start(*options, OPERATION_SECONDS="30", GOODBYE_SECONDS="2.5")
-    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    options = ["-u", 4, "-r", 4, "-t", "90s", "--processes", 2, "--headless", "--only-summary"]
+    process = locusts.start(*options, OPERATION_SECONDS="90", GOODBYE_SECONDS="1.5")
+    eventually(lambda: operating(process) == 4, "the operations")
     os.killpg(process.pid, signal.SIGINT)
     finish(process)
     assert operation(locusts) == {"success": 0, "failure": 0, "cancelled": 4, "one_way": 0}
@@ -67,12 +72,13 @@ def test_ctrl_c_waits_for_what_users_still_do_when_they_stop(locusts, finish, ev
 
 
 def test_a_worker_that_is_told_to_end_reports_unasked(locusts, finish, eventually):
-    master = locusts.master(2, "-u", 4, "-r", 4, "-t", "5s", OPERATION_SECONDS="30")
-    environment = {"OPERATION_SECONDS": "30"}
+    master = locusts.master(2, "-u", 4, "-r", 4, OPERATION_SECONDS="90")
+    environment = {"OPERATION_SECONDS": "90"}
     leaving, staying = locusts.worker(**environment), locusts.worker(**environment)
-    eventually(lambda: "All users spawned" in master.log.read_text(), "spawning")
+    eventually(lambda: operating(leaving) + operating(staying) == 4, "the operations")
     leaving.send_signal(signal.SIGTERM)
     finish(leaving)
+    master.terminate()
     finish(master)
     finish(staying)
     # the master may have moved the two users of the first worker to the second
@@ -81,10 +87,10 @@ def test_a_worker_that_is_told_to_end_reports_unasked(locusts, finish, eventuall
 
 
 def test_a_worker_that_dies_is_named_and_the_run_does_not_pass(locusts, finish, eventually):
-    options = ["-u", 4, "-r", 4, "-t", "5s", "--protouser-threshold", "op *: p50 < 60s"]
+    options = ["-u", 4, "-r", 4, "-t", "6s", "--protouser-threshold", "op *: p50 < 60s"]
     master = locusts.master(2, *options, OPERATION_SECONDS="0.1")
     dying, staying = locusts.worker(), locusts.worker()
-    eventually(lambda: "All users spawned" in master.log.read_text(), "spawning")
+    eventually(lambda: operating(dying) and operating(staying), "the operations")
     dying.kill()
     output = finish(master, 3)
     finish(staying)
@@ -96,7 +102,7 @@ def test_a_worker_that_dies_is_named_and_the_run_does_not_pass(locusts, finish, 
 
 
 CROSSED = ["--protouser-threshold", "op *: p50 < 1us", "--protouser-json", "protouser.json"]
-FOUR = ["-u", 4, "-r", 4, "-t", "60s", "--headless", "--only-summary"]
+FOUR = ["-u", 4, "-r", 4, "-t", "90s", "--headless", "--only-summary"]
 
 
 def decided(locusts, output):
@@ -109,7 +115,7 @@ def decided(locusts, output):
 
 def test_ctrl_c_still_decides_about_thresholds(locusts, finish, eventually):
     process = locusts.start(*FOUR, *CROSSED, "--processes", 2)
-    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    eventually(lambda: operating(process) == 4, "the operations")
     os.killpg(process.pid, signal.SIGINT)
     decided(locusts, finish(process, 3))
 
@@ -122,12 +128,12 @@ def test_ctrl_c_still_decides_about_thresholds(locusts, finish, eventually):
 def test_a_second_ctrl_c_waits_for_nobody_and_loses_nothing(
     locusts, finish, eventually, to, processes
 ):
-    options = [*FOUR, *CROSSED, "--stop-timeout", 50, *processes]
-    process = locusts.start(*options, OPERATION_SECONDS="45", ENDS="stopping")
-    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    options = [*FOUR, *CROSSED, "--stop-timeout", 90, *processes]
+    process = locusts.start(*options, OPERATION_SECONDS="90", ENDS="stopping")
+    eventually(lambda: operating(process) == 4, "the operations")
     to(process.pid, signal.SIGINT)
-    workers = 2 if processes else 1
-    eventually(lambda: process.log.read_text().count("a test stops") >= workers, "stopping")
+    all_of_them = 3 if processes else 1
+    eventually(lambda: process.log.read_text().count("a test stops") >= all_of_them, "stopping")
     to(process.pid, signal.SIGINT)
     output = finish(process, 3)
     assert "interrupted again: nobody is waited for any longer" in output
@@ -171,10 +177,11 @@ def test_who_quits_out_of_a_test_gets_the_same_verdict(locusts, finish, who):
 
 @pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
 def test_ctrl_c_while_a_test_stops_waits_for_its_end(locusts, finish, eventually, processes):
-    options = [*FOUR, *CROSSED, "--stop-timeout", 20, *processes]
-    options[options.index("60s")] = "1s"
-    process = locusts.start(*options, OPERATION_SECONDS="4", ENDS="stopping")
-    eventually(lambda: "a test stops" in process.log.read_text(), "stopping")
+    options = [*FOUR, *CROSSED, "--stop-timeout", 60, *processes]
+    options[options.index("90s")] = "2s"
+    process = locusts.start(*options, OPERATION_SECONDS="6", ENDS="stopping")
+    all_of_them = 3 if processes else 1
+    eventually(lambda: process.log.read_text().count("a test stops") >= all_of_them, "stopping")
     process.send_signal(signal.SIGINT)
     decided(locusts, finish(process, 3))
     assert operation(locusts) == {"success": 4, "failure": 0, "cancelled": 0, "one_way": 0}

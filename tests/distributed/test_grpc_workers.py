@@ -10,7 +10,7 @@ import pytest
 LOCUSTFILE = Path(__file__).with_name("grpc_locustfile.py")
 SERVER = Path(__file__).parents[1] / "adapters" / "grpc" / "servers" / "greeter.py"
 HELLO = "test.Greeter/SayHello"
-LOAD = ["-u", 6, "-r", 6, "-t", "4s", "--stop-timeout", 5, "--headless", "--only-summary"]
+LOAD = ["-u", 6, "-r", 6, "--stop-timeout", 60, "--headless", "--only-summary"]
 
 
 class Greeter:
@@ -22,6 +22,9 @@ class Greeter:
         self.process.stdin.write("stats\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+    def called(self):
+        return self.stats()["by_method"].get("SayHello", 0)
 
 
 @pytest.fixture
@@ -44,17 +47,17 @@ def assert_equal(rows, greeter, users):
 
 
 @pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
-def test_one_command(locusts, finish, greeter, processes):
+def test_one_command(locusts, finish_when, greeter, processes):
     process = locusts.start(*LOAD, *processes, locustfile=LOCUSTFILE, GREETER=greeter.url)
-    finish(process)
+    finish_when(process, lambda: greeter.called() == 600, "the last call")
     assert_equal(locusts.results(), greeter, 6)
 
 
-def test_a_master_with_two_separate_workers(locusts, finish, greeter):
+def test_a_master_with_two_separate_workers(locusts, finish, finish_when, greeter):
     environment = {"locustfile": LOCUSTFILE, "GREETER": greeter.url}
     master = locusts.master(2, *LOAD, **environment)
     workers = [locusts.worker(**environment) for _ in range(2)]
-    finish(master)
+    finish_when(master, lambda: greeter.called() == 600, "the last call")
     for worker in workers:
         finish(worker)
     assert_equal(locusts.results(), greeter, 6)

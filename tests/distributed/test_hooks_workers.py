@@ -7,13 +7,17 @@ USERS, ROUNDS = 4, 3
 CALLS = USERS * ROUNDS
 
 
-def test_hooks_of_the_module_run_on_each_worker_and_transactions_are_merged(locusts, finish):
+def test_hooks_of_the_module_run_on_each_worker_and_transactions_are_merged(locusts, finish_when):
     process = locusts.start(
-        *("--headless", "--only-summary", "-u", USERS, "-r", USERS, "-t", "3s"),
+        *("--headless", "--only-summary", "-u", USERS, "-r", USERS),
         *("--processes", 2, "--protouser-json", "ours.json"),
         locustfile=Path(__file__).with_name("hooks_locustfile.py"),
     )
-    finish(process, 1)  # Locust's word for a run with failures
+
+    def all_have_bought():
+        return process.log.read_text().count("a user has bought") == USERS
+
+    finish_when(process, all_have_bought, "the end", 1)  # Locust's word for a run with failures
     results = json.loads((locusts.folder / "ours.json").read_text())
     counts = {
         (row["name"], row["series"], row["outcome"]): row["count"] for row in results["calls"]

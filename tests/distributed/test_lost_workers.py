@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
 LOCUSTFILE = Path(__file__).with_name("feeder_locustfile.py")
@@ -41,6 +42,8 @@ def test_rows_of_workers_that_die_or_stand_still(
     eventually(lambda: all(len(used(tmp_path, name)) > 60 for name in names), "60 rows each")
     dies.kill()
     stands.send_signal(signal.SIGSTOP)
+    stopped = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    eventually(lambda: psutil.Process(stands.pid).status() in stopped, "the standstill")
     before = {*used(tmp_path, "dies"), *used(tmp_path, "stands")}
     time.sleep(still)
     stands.send_signal(signal.SIGCONT)

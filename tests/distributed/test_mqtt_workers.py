@@ -9,7 +9,7 @@ import pytest
 
 LOCUSTFILE = Path(__file__).with_name("mqtt_locustfile.py")
 BROKER = Path(__file__).parents[1] / "adapters" / "mqtt" / "broker_program.py"
-LOAD = ["-u", 6, "-r", 6, "-t", "4s", "--stop-timeout", 5, "--headless", "--only-summary"]
+LOAD = ["-u", 6, "-r", 6, "--stop-timeout", 60, "--headless", "--only-summary"]
 USERS, ROUNDS = 6, 100
 
 
@@ -37,9 +37,10 @@ def broker(eventually):
             process.kill()
 
 
-def assert_equal(rows, broker):
+def assert_equal(rows, broker, eventually):
     expected = {"connect": USERS, "publish t/1": ROUNDS * USERS}
     assert rows == {**expected, "cancelled": 0, "failed": 0, "missing": 0}
+    eventually(lambda: broker.seen()["open"] == 0, "the end of the last connection")
     seen = broker.seen()
     assert (seen["accepted"], seen["publishes"], seen["disconnects"]) == (
         USERS,
@@ -49,16 +50,17 @@ def assert_equal(rows, broker):
 
 
 @pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
-def test_one_command(locusts, finish, broker, processes):
-    finish(locusts.start(*LOAD, *processes, locustfile=LOCUSTFILE, BROKER=broker.url))
-    assert_equal(locusts.results(), broker)
+def test_one_command(locusts, finish_when, eventually, broker, processes):
+    process = locusts.start(*LOAD, *processes, locustfile=LOCUSTFILE, BROKER=broker.url)
+    finish_when(process, lambda: broker.seen()["publishes"] == ROUNDS * USERS, "the last message")
+    assert_equal(locusts.results(), broker, eventually)
 
 
-def test_a_master_with_two_separate_workers(locusts, finish, broker):
+def test_a_master_with_two_separate_workers(locusts, finish, finish_when, eventually, broker):
     environment = {"locustfile": LOCUSTFILE, "BROKER": broker.url}
     master = locusts.master(2, *LOAD, **environment)
     workers = [locusts.worker(**environment) for _ in range(2)]
-    finish(master)
+    finish_when(master, lambda: broker.seen()["publishes"] == ROUNDS * USERS, "the last message")
     for worker in workers:
         finish(worker)
-    assert_equal(locusts.results(), broker)
+    assert_equal(locusts.results(), broker, eventually)

@@ -13,7 +13,7 @@ from protouser.testing import ScriptedServer, load
 from protouser_socket import TcpUser
 
 LOCUSTFILE = Path(__file__).with_name("echo_locustfile.py")
-LOAD = ["-u", 6, "-r", 6, "-t", "3s", "--stop-timeout", 5, "--headless", "--only-summary"]
+LOAD = ["-u", 6, "-r", 6, "--stop-timeout", 60, "--headless", "--only-summary"]
 
 
 @pytest.fixture
@@ -30,17 +30,17 @@ def assert_equal(rows, server, users):
 
 
 @pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
-def test_one_command(locusts, finish, server, processes):
+def test_one_command(locusts, finish_when, server, processes):
     process = locusts.start(*LOAD, *processes, locustfile=LOCUSTFILE, ECHO=server.url)
-    finish(process)
+    finish_when(process, lambda: server.received() == 600, "the last request")
     assert_equal(locusts.results(), server, 6)
 
 
-def test_a_master_with_two_separate_workers(locusts, finish, server):
+def test_a_master_with_two_separate_workers(locusts, finish, finish_when, server):
     environment = {"locustfile": LOCUSTFILE, "ECHO": server.url}
     master = locusts.master(2, *LOAD, **environment)
     workers = [locusts.worker(**environment) for _ in range(2)]
-    finish(master)
+    finish_when(master, lambda: server.received() == 600, "the last request")
     for worker in workers:
         finish(worker)
     assert_equal(locusts.results(), server, 6)
@@ -49,7 +49,7 @@ def test_a_master_with_two_separate_workers(locusts, finish, server):
 def test_a_single_user_for_a_debugger(locusts, server):
     environment = {"ECHO": server.url, "RESULTS": str(locusts.results_file), "PATH": "/usr/bin"}
     command = [sys.executable, str(LOCUSTFILE)]
-    subprocess.run(command, check=True, env=environment, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, env=environment, timeout=200, capture_output=True)
     assert_equal(locusts.results(), server, 1)
 
 
@@ -77,7 +77,10 @@ def test_a_load_inside_a_test(server):
         def echo(self):
             self.client.request(b"hello")
 
-    results = load(Load, users=10, seconds=1, stop_timeout=5)
+    def all_call():
+        return server.accepted() == 10 and server.received() > 1200
+
+    results = load(Load, users=10, seconds=60, stop_timeout=60, until=all_call)
     assert results["tcp", "request"].successes == server.received()
     assert results["tcp", "connect"].successes == server.accepted() == 10
     assert results.figures.total("cancelled") == results.figures.total("failure") == 0

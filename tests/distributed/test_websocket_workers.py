@@ -10,7 +10,7 @@ import pytest
 
 LOCUSTFILE = Path(__file__).with_name("websocket_locustfile.py")
 SERVER = Path(__file__).parents[1] / "adapters" / "websocket" / "server.py"
-LOAD = ["-u", 6, "-r", 6, "-t", "4s", "--stop-timeout", 5, "--headless", "--only-summary"]
+LOAD = ["-u", 6, "-r", 6, "--stop-timeout", 60, "--headless", "--only-summary"]
 USERS, ROUNDS = 6, 100
 
 
@@ -21,8 +21,11 @@ class Server:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def stats(self):
-        with self._opener.open(self._stats, timeout=5) as answer:
+        with self._opener.open(self._stats, timeout=60) as answer:
             return json.load(answer)
+
+    def has_all(self):
+        return self.stats()["received"] == 2 * ROUNDS * USERS
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def server(eventually):
         yield server
         eventually(lambda: server.stats()["open"] == 0, "the end of the last connection")
         process.stdin.close()
-        process.wait(10)
+        process.wait(60)
 
 
 def assert_equal(rows, server):
@@ -43,17 +46,17 @@ def assert_equal(rows, server):
     assert (stats["accepted"], stats["received"]) == (USERS, 2 * ROUNDS * USERS)
 
 
-def test_two_forked_processes(locusts, finish, server):
-    options = [*LOAD, "--processes", 2]
-    finish(locusts.start(*options, locustfile=LOCUSTFILE, SERVER=server.url))
+def test_two_forked_processes(locusts, finish_when, server):
+    process = locusts.start(*LOAD, "--processes", 2, locustfile=LOCUSTFILE, SERVER=server.url)
+    finish_when(process, server.has_all, "the last message")
     assert_equal(locusts.results(), server)
 
 
-def test_a_master_with_two_separate_workers(locusts, finish, server):
+def test_a_master_with_two_separate_workers(locusts, finish, finish_when, server):
     environment = {"locustfile": LOCUSTFILE, "SERVER": server.url}
     master = locusts.master(2, *LOAD, **environment)
     workers = [locusts.worker(**environment) for _ in range(2)]
-    finish(master)
+    finish_when(master, server.has_all, "the last message")
     for worker in workers:
         finish(worker)
     assert_equal(locusts.results(), server)

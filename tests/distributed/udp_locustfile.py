@@ -13,7 +13,7 @@ from protouser_socket import UdpUser
 
 class Datagrams(UdpUser):
     host = os.environ["ECHO"]
-    timeout = 5
+    timeout = 60
     wait_time = constant(0.005)
     rounds = 0
 

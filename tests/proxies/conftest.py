@@ -28,7 +28,7 @@ with pytest.MonkeyPatch.context() as patch:
     patch.setenv("GRPC_ENABLE_FORK_SUPPORT", "0")
     importlib.import_module("grpc")
 
-WITHIN = 15.0
+WITHIN = 60.0
 USER, PASSWORD = "tester", "s3cret"  # tinyproxy takes letters and digits only
 
 
@@ -66,7 +66,7 @@ class RunningProxy:
 
 
 def listening(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), WITHIN):
         return True
     return False
 
@@ -203,10 +203,10 @@ def proxy_named(debian, tmp_path_factory):
         proxy.process.terminate()
     for proxy in running.values():
         try:
-            proxy.process.wait(5)
+            proxy.process.wait(10)
         except subprocess.TimeoutExpired:
             proxy.process.kill()
-            proxy.process.wait(5)
+            proxy.process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -236,10 +236,18 @@ def ports(certificates, debian, tmp_path_factory):
             MOSQUITTO.format(root="user root" * (os.geteuid() == 0), cert=cert, **found)
         )
         broker = subprocess.Popen([mosquitto, "-c", str(conf)], stderr=subprocess.DEVNULL)
-        stack.callback(broker.wait, 5)
+        stack.callback(broker.wait, 60)
         stack.callback(broker.terminate)
         eventually(lambda: listening(found["mqtts"]), "mosquitto does not listen")
         yield found
+
+
+@pytest.fixture
+def dead_port():
+    """A port that nobody can have while the test runs, and on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture

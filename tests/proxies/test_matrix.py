@@ -13,7 +13,7 @@ import pytest
 from protouser import ConnectFailed, ProxyMixin, attach
 from protouser._registry import client_class_for
 
-from .conftest import PASSWORD, USER, eventually, free_port
+from .conftest import PASSWORD, USER, eventually
 
 CONNECTS = {"tcp", "tls", "ws", "wss", "mqtt", "mqtts", "grpc", "grpcs"}
 OPEN = (
@@ -43,7 +43,7 @@ def opened(environment, reports, ports, certificates):
     clients = []
 
     def open_one(scheme, proxy, **options):
-        options = {"timeout": 10.0, "session": attach(environment), **options}
+        options = {"timeout": 60.0, "session": attach(environment), **options}
         if scheme in ("tls", "wss", "mqtts", "grpcs"):
             options["ca_file"] = str(certificates / "ca.pem")
         url = f"{scheme}://127.0.0.1:{ports[scheme]}"
@@ -102,8 +102,8 @@ def test_wrong_credentials(scheme, given, route, proxy_named, opened, ports, rep
 
 @pytest.mark.parametrize("proxy_scheme", ["http", "socks5", "socks4"])
 @pytest.mark.parametrize("scheme", sorted(CONNECTS))
-def test_dead_port(scheme, proxy_scheme, opened, reports):
-    dead = f"{proxy_scheme}://127.0.0.1:{free_port()}"
+def test_dead_port(scheme, proxy_scheme, opened, dead_port):
+    dead = f"{proxy_scheme}://127.0.0.1:{dead_port}"
     with pytest.raises(ConnectFailed) as failure:
         opened(scheme, dead)
     assert str(failure.value) == (
@@ -117,10 +117,12 @@ def test_dead_port(scheme, proxy_scheme, opened, reports):
     ids=lambda route: f"{route[0]}-{route[1]}",
 )
 @pytest.mark.parametrize("scheme", ["tcp", "grpc"])
-def test_a_server_that_is_not_there(scheme, route, proxy_named, opened, ports, monkeypatch):
+def test_a_server_that_is_not_there(
+    scheme, route, proxy_named, opened, ports, dead_port, monkeypatch
+):
     name, proxy_scheme = route
     proxy = proxy_named(name)
-    monkeypatch.setitem(ports, scheme, free_port())
+    monkeypatch.setitem(ports, scheme, dead_port)
     with pytest.raises(ConnectFailed) as failure:
         opened(scheme, proxy.url(proxy_scheme))
     assert f"the proxy {proxy.url(proxy_scheme)}" in str(failure.value)

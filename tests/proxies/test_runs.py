@@ -8,7 +8,9 @@ import re
 from .conftest import PASSWORD, USER, eventually
 
 LOCUSTFILE = """
-from locust import constant, task
+from locust import constant, events, task
+from locust.runners import MasterRunner
+import gevent
 from protouser_grpc import GrpcUser
 from protouser_mqtt import MqttUser
 from protouser_socket import TcpUser
@@ -69,6 +71,24 @@ class EachHisOwn(TcpUser):
     @task
     def talk(self):
         self.client.request(b"hello", name="over TLS")
+
+
+@events.test_start.add_listener
+def end_when_all_have_called(environment, **_):
+    def counted(type_, name):
+        return environment.stats.get(name, type_).num_requests
+
+    def all_have_called():
+        connects = [counted(type_, "connect") for type_ in ("tcp", "ws", "mqtt", "grpc")]
+        return connects == [4, 2, 2, 2] and all(counted(*row) >= 10 for row in {rows!r})
+
+    def wait():
+        while not all_have_called():
+            gevent.sleep(0.1)
+        environment.runner.quit()
+
+    if isinstance(environment.runner, MasterRunner):
+        gevent.spawn(wait)
 """
 ROWS = {
     ("tcp", "request"),
@@ -92,10 +112,12 @@ def test_every_way_to_ask_holds_on_every_worker(
 
     monkeypatch.setenv("ws_proxy", proxies["ws"].url("socks5"))
     own = proxies["tls"].url("socks5h")
-    file = LOCUSTFILE.format(ca=str(certificates / "ca.pem"), own=own, **ports)
+    file = LOCUSTFILE.format(ca=str(certificates / "ca.pem"), own=own, rows=ROWS, **ports)
     wanted = proxies["tcp"].url("http", USER, PASSWORD)
     options = ["--protouser-proxy", wanted, "--protouser-trace", "all"]
-    run = run_locust(file, "--processes", "2", "-u", "10", "-r", "10", "-t", "3s", *options)
+    run = run_locust(
+        file, "--processes", "2", "-u", "10", "-r", "10", "-t", "90s", *options, timeout=200
+    )
     assert run.exit_code == 0, run.stderr
     assert {(row["method"], row["name"]) for row in run.stats} >= ROWS
     assert sum(row["num_failures"] for row in run.stats) == 0

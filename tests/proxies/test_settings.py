@@ -92,7 +92,7 @@ def test_set_after_connecting_is_an_error(ports):
                     told.append(str(error))
             self.stop()
 
-    load(Late, users=1, seconds=5)
+    load(Late, users=1, seconds=60)
     assert len(told) == 2
     assert all("prepare()" in text for text in told)
 
@@ -111,7 +111,7 @@ def test_prepare_decides_for_its_user(ports, proxy_named):
             chosen.append((str(self.client.proxy), self.client.request(b"hello")))
             self.stop()
 
-    load(Early, users=1, seconds=5)
+    load(Early, users=1, seconds=60)
     assert chosen == [(f"the proxy {proxy_named('pproxy').url('http')}", b"hello")]
 
 
@@ -152,7 +152,7 @@ def test_a_run_shows_no_password(scheme, run_locust, ports):
     """
     wanted = f"{scheme}://tester:{SECRET}@127.0.0.1:1"
     run = run_locust(
-        text, "-u", "1", "-t", "1s", "--loglevel", "DEBUG", "--protouser-proxy", wanted
+        text, "-u", "1", "-t", "2s", "--loglevel", "DEBUG", "--protouser-proxy", wanted
     )
     shown = run.stdout + run.stderr + repr(run.stats)
     assert f"the proxy {scheme}://tester:***@127.0.0.1:1" in shown
