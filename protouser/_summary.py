@@ -10,47 +10,20 @@ from typing import Any, TypeVar
 
 from protouser._columns import columns
 from protouser._duration import duration
-from protouser._figures import (
-    CANCELLED,
-    FAILURE,
-    ONE_WAY,
-    RESPONSE,
-    SERVICE,
-    SKIPPED,
-    SUCCESS,
-    WARM_UP,
-    Figures,
-)
+from protouser._figures import FAILURE, RESPONSE, SERVICE, SUCCESS, Figures
+from protouser._headings import MAXIMUM, OUTCOMES, PERCENTILES, is_shown
 from protouser._histogram import Histogram
 from protouser._schedule import SCHEDULE
 from protouser._session import Session
-from protouser._transaction import TRANSACTION
+from protouser._transaction import counts_in_totals
 
 __all__ = ["log_summary", "page_width", "summary"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-_OUTCOMES = {
-    SUCCESS: "ok",
-    FAILURE: "failed",
-    CANCELLED: "cancelled",
-    ONE_WAY: "one-way",
-    SKIPPED: "skipped",
-    WARM_UP: "warm-up",
-}
 _ALWAYS = (SUCCESS, FAILURE)
-_TIMES = {
-    "p50": 0.5,
-    "p90": 0.9,
-    "p95": 0.95,
-    "p99": 0.99,
-    "p99.9": 0.999,
-    "p99.99": 0.9999,
-    "max": 1.0,
-}
-#: How many calls a row must have for a percentile to be another value than its maximum.
-_ENOUGH = {"p99.9": 1000, "p99.99": 10_000}
+_TIMES = {**PERCENTILES, MAXIMUM: 1.0}
 #: What a narrow table goes without, first to last.
 _SPARE = ("p90", "p99.99", "p99.9", "p95")
 _WIDTH = 119
@@ -62,9 +35,12 @@ _TYPE_WIDTH = 24
 def log_summary(session: Session) -> None:
     """Write the summary where Locust writes its own tables, if anything was measured."""
     figures = session.results()
+    lines: list[str] = []
     if figures.rows() or figures.counters or figures.trends:
         text = summary(figures, session.seconds, session.missing, page_width())
-        for line in [*text.splitlines(), "", *session.sections.lines()]:
+        lines = [*text.splitlines(), ""]
+    if lines or session.sections.rows("feeders"):
+        for line in [*lines, *session.sections.lines()]:
             console_logger.info(line)
 
 
@@ -82,15 +58,15 @@ def summary(
     A percentile that no row has enough calls for is left out, and so are some where the table
     would be wider than ``width``.
     """
-    outcomes = [key for key in _OUTCOMES if key in _ALWAYS or figures.total(key)]
+    outcomes = [key for key in OUTCOMES if key in _ALWAYS or figures.total(key)]
     times = _with_enough_calls(figures)
     table = _head_and_rows(figures, outcomes, times, seconds)
     for spare in _SPARE:
         if _narrowest(table) > width and spare in times:
             times.remove(spare)
             table = _head_and_rows(figures, outcomes, times, seconds)
-    single = figures.only(lambda type_, _: type_ != TRANSACTION)  # its calls are rows themselves
-    calls = sum(single.total(outcome) for outcome in _OUTCOMES)
+    single = figures.only(lambda type_, _: counts_in_totals(type_))
+    calls = sum(single.total(outcome) for outcome in OUTCOMES)
     lines = [f"protouser: {calls:,} calls in {seconds:.1f} s", "", *_table(table, width)]
     lines += [f"  {text}" for text in (*_counters(figures), *_waits(figures))]
     lines += [f"  INCOMPLETE: no final figures from {worker}" for worker in missing]
@@ -99,13 +75,13 @@ def summary(
 
 def _with_enough_calls(figures: Figures) -> list[str]:
     counts = [histogram.count for key, histogram in figures.timed.items() if key[3] == SUCCESS]
-    return [time for time in _TIMES if _ENOUGH.get(time, 0) <= max(counts, default=0)]
+    return [time for time in _TIMES if is_shown(time, max(counts, default=0))]
 
 
 def _head_and_rows(
     figures: Figures, outcomes: Sequence[str], times: Sequence[str], seconds: float
 ) -> list[list[str]]:
-    head = ["Type", "Name", *(_OUTCOMES[key] for key in outcomes), *times, "calls/s"]
+    head = ["Type", "Name", *(OUTCOMES[key] for key in outcomes), *times, "calls/s"]
     rows = [
         row for name in figures.rows() for row in _rows(figures, name, outcomes, times, seconds)
     ]
@@ -121,7 +97,7 @@ def _rows(
 ) -> list[list[str]]:
     type_, name = row
     counts = [figures.outcome(type_, name, outcome) for outcome in shown]
-    rate = sum(figures.outcome(type_, name, outcome) for outcome in _OUTCOMES) / max(seconds, 1e-9)
+    rate = sum(figures.outcome(type_, name, outcome) for outcome in OUTCOMES) / max(seconds, 1e-9)
     cells = [f"{count:,}" for count in counts]
     times = _times(figures.timed.get((type_, name, SERVICE, SUCCESS)), percentiles)
     lines = [[_cut(_text(type_), _TYPE_WIDTH), _text(name), *cells, *times, f"{rate:,.1f}"]]

@@ -16,10 +16,15 @@ from protouser._outcome import is_result
 if TYPE_CHECKING:
     from protouser._user import ProtocolUser
 
-__all__ = ["TRANSACTION", "Transaction"]
+__all__ = ["TRANSACTION", "Transaction", "counts_in_totals"]
 
 TRANSACTION: Final = "transaction"
 _CALLS: Final = "calls"
+
+
+def counts_in_totals(type_: object) -> bool:
+    """Whether calls of a type count where those of all rows are added up: not if it groups them."""
+    return type_ != TRANSACTION
 
 
 class Transaction:

@@ -247,6 +247,30 @@ def test_what_is_looked_at(text, values):
 
 
 @pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("failures < 1%", {"": 0.5}),
+        ("failures < 1", {"": 2}),
+        ("calls > 1", {"": 4}),
+        ("max < 1s", {"": 1e6}),
+        ("all *: failures < 1", {"": 2}),
+        ("all transaction *: failures < 1", {"": 1}),
+        ("transaction: calls > 1", {"transaction checkout": 1}),
+        ("*: failures < 1", {"tcp pay": 2, "transaction checkout": 1}),
+    ],
+)
+def test_a_transaction_is_no_call_where_calls_are_added_up(text, values):
+    figures = Figures()
+    for outcome in (SUCCESS, SUCCESS, FAILURE, FAILURE):
+        figures.record("tcp", "pay", SERVICE, outcome, 1_000_000)
+    figures.record("transaction", "checkout", SERVICE, FAILURE, 2_000_000)
+    found = readings(parse(text), Measured(figures, 1.0, {}))
+    assert {each.row: each.value for each in found} == {
+        row: pytest.approx(value, rel=0.004) for row, value in values.items()
+    }
+
+
+@pytest.mark.parametrize(
     ("text", "limit", "found"),
     [
         ("monitor.db.a_bytes: max < 1.5GB", 1.5e9, "2GB"),

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from protouser import _headings as headings
 from protouser._figures import SERVICE, Figures
 from protouser._histogram import Histogram
 
 __all__ = ["FEW", "PERCENTILES", "call_rows", "counter_rows", "gauge_rows", "trend_rows"]
 
 #: What is said of a whole test, and what of one slice of it.
-PERCENTILES: Final = {
-    "p50": 0.5,
-    "p90": 0.9,
-    "p95": 0.95,
-    "p99": 0.99,
-    "p999": 0.999,
-    "p9999": 0.9999,
-}
-FEW: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+PERCENTILES: Final = {name.replace(".", ""): share for name, share in headings.PERCENTILES.items()}
+FEW: Final = {name: PERCENTILES[name] for name in ("p50", "p95", "p99")}
 
 
 def call_rows(figures: Figures, percentiles: dict[str, float]) -> list[dict[str, Any]]:

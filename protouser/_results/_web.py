@@ -15,13 +15,17 @@ from flask import Response, request
 
 from protouser._duration import duration
 from protouser._figures import FAILURE, SERVICE, SUCCESS
+from protouser._headings import MAXIMUM, PERCENTILES
 from protouser._results._document import document
 from protouser._session import Session
 
 __all__ = ["add_tabs"]
 
 _CALLS: Final = "protouser-calls"
-_TIMES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+_TIMES: Final = {
+    **{heading: PERCENTILES[heading] for heading in ("p50", "p95", "p99", "p99.9")},
+    MAXIMUM: 1.0,
+}
 
 
 def add_tabs(session: Session, environment: Environment) -> None:

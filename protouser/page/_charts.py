@@ -9,7 +9,10 @@ from itertools import islice
 from typing import Any, Final
 
 from protouser._duration import duration
+from protouser._figures import FAILURE, ONE_WAY, SUCCESS
+from protouser._headings import OUTCOMES, PERCENTILES, is_telling, member
 from protouser._quantity import quantity
+from protouser._transaction import counts_in_totals
 from protouser.page._chart import BLUE, GREEN, ORANGE, PALETTE, RED, SKY, Chart, Line, Mark
 from protouser.page._scale import linear, logarithmic
 
@@ -17,20 +20,8 @@ __all__ = ["charts"]
 
 _MOST_ROWS: Final = 12
 _MOST_LINES: Final = len(PALETTE)
-_PERCENTILES: Final = {"p50_ns": BLUE, "p95_ns": ORANGE, "p99_ns": RED}
-_OUTCOMES: Final = {
-    "success": ("succeeded", GREEN),
-    "one_way": ("one-way", SKY),
-    "failure": ("failed", RED),
-}
-_SHARES: Final = {
-    "p50_ns": (0.5, "p50"),
-    "p90_ns": (0.9, "p90"),
-    "p95_ns": (0.95, "p95"),
-    "p99_ns": (0.99, "p99"),
-    "p999_ns": (0.999, "p99.9"),
-    "p9999_ns": (0.9999, "p99.99"),
-}
+_PERCENTILES: Final = {"p50": BLUE, "p95": ORANGE, "p99": RED}
+_OUTCOMES: Final = {SUCCESS: GREEN, ONE_WAY: SKY, FAILURE: RED}
 #: What comes of a run is no call, and has figures of its own.
 _NO_CALLS: Final = ("schedule", "feeder")
 _SHORTEST: Final = 0.25
@@ -105,15 +96,17 @@ def _busiest(calls: Iterable[dict[str, Any]]) -> list[_Row]:
 
 def _rates(time: _Time) -> Chart:
     lines = []
-    for outcome, (label, colour) in _OUTCOMES.items():
-        counts = [
-            sum(found.get(("service", outcome), {}).get("count", 0) for found in calls.values())
-            for calls in time.calls
-        ]
+    for outcome, colour in _OUTCOMES.items():
+        counts = [_total(calls, outcome) for calls in time.calls]
         if any(counts):
             rates = [_rate(count, each) for count, each in zip(counts, time.slices, strict=True)]
-            lines.append(Line(label, colour, rates))
+            lines.append(Line(OUTCOMES[outcome], colour, rates))
     return time.chart("Calls per second", lines)
+
+
+def _total(calls: _Calls, outcome: str) -> int:
+    counted = [found for (type_, _), found in calls.items() if counts_in_totals(type_)]
+    return sum(found.get(("service", outcome), {}).get("count", 0) for found in counted)
 
 
 def _rate(count: int, slice_: dict[str, Any]) -> float | None:
@@ -133,8 +126,8 @@ def _times(time: _Time, row: _Row) -> Chart:
     series = "response" if scheduled else "service"
     timed = [each.get((series, "success"), {}) for each in found]
     lines = [
-        Line(name.removesuffix("_ns"), colour, [each.get(name) for each in timed])
-        for name, colour in _PERCENTILES.items()
+        Line(heading, colour, [each.get(member(heading)) for each in timed])
+        for heading, colour in _PERCENTILES.items()
     ]
     spots = [each.get(("service", "failure"), {}).get("count", 0) for each in found]
     title = " ".join(row) + (" (response time)" if scheduled else "")
@@ -151,8 +144,8 @@ def _distribution(calls: Iterable[dict[str, Any]], rows: Sequence[_Row]) -> list
         lines.append(Line(" ".join(row), colour, list(_where_enough(timed))))
     if not lines:
         return []
-    places = [-math.log10(1 - share) / _LAST_NINES for share, _ in _SHARES.values()]
-    words = [word for _, word in _SHARES.values()]
+    places = [-math.log10(1 - share) / _LAST_NINES for share in PERCENTILES.values()]
+    words = list(PERCENTILES)
     axis = list(zip(places, words, strict=True))
     scale = logarithmic(_values(lines))
     return [Chart("Time by percentile", places, words, scale, duration, lines, axis=axis)]
@@ -160,8 +153,8 @@ def _distribution(calls: Iterable[dict[str, Any]], rows: Sequence[_Row]) -> list
 
 def _where_enough(timed: dict[str, Any]) -> Iterator[float | None]:
     """The percentiles that are another value than the maximum."""
-    for key, (share, _) in _SHARES.items():
-        yield timed[key] if timed["count"] * (1 - share) >= 1 - 1e-9 else None
+    for heading in PERCENTILES:
+        yield timed[member(heading)] if is_telling(heading, timed["count"]) else None
 
 
 def _values(lines: Iterable[Line]) -> list[float]:

@@ -7,29 +7,13 @@ from html import escape
 from typing import Any, Final
 
 from protouser._duration import duration
+from protouser._figures import SUCCESS
+from protouser._headings import MAXIMUM, OUTCOMES, PERCENTILES, is_shown, member
 from protouser._quantity import quantity
 
 __all__ = ["baseline_table", "calls_table", "other_tables", "thresholds_table"]
 
-_COUNTS: Final = {
-    "success": "ok",
-    "failure": "failed",
-    "cancelled": "cancelled",
-    "one_way": "one-way",
-    "skipped": "skipped",
-    "warm_up": "warm-up",
-}
-_TIMES: Final = {
-    "p50_ns": "p50",
-    "p90_ns": "p90",
-    "p95_ns": "p95",
-    "p99_ns": "p99",
-    "p999_ns": "p99.9",
-    "p9999_ns": "p99.99",
-    "max_ns": "max",
-}
-#: How many calls a row must have for a percentile to be another value than its maximum.
-_ENOUGH: Final = {"p999_ns": 1000, "p9999_ns": 10_000}
+_TIMES: Final = (*PERCENTILES, MAXIMUM)
 _SHOWN_ELSEWHERE: Final = (
     "calls",
     "timeline",
@@ -39,6 +23,8 @@ _SHOWN_ELSEWHERE: Final = (
     "baseline",
     "verdict",
 )
+#: Columns that are there where there is something in them.
+_RARE: Final = ("unstarted", "lost", "given_back", "duplicates")
 _TITLES: Final = {"monitors": "Monitored", "gauges": "Gauges", "generator": "Load generator"}
 
 _Cells = Sequence[str]
@@ -46,10 +32,12 @@ _Cells = Sequence[str]
 
 def calls_table(rows: Sequence[dict[str, Any]], seconds: float) -> str:
     """A line for each row and each of its series; times are of successful calls."""
-    outcomes = [each for each in _COUNTS if any(row["outcome"] == each for row in rows)]
-    head = ["Type", "Name", *(_COUNTS[each] for each in outcomes), *_TIMES.values(), "calls/s"]
+    outcomes = [each for each in OUTCOMES if any(row["outcome"] == each for row in rows)]
+    most = max((row["count"] for row in rows if row["outcome"] == SUCCESS), default=0)
+    times = [heading for heading in _TIMES if is_shown(heading, most)]
+    head = ["Type", "Name", *(OUTCOMES[each] for each in outcomes), *times, "calls/s"]
     body = [
-        _call_cells(type_, name, found, outcomes, seconds)
+        _call_cells(type_, name, found, outcomes, times, seconds)
         for (type_, name), found in sorted(_grouped(rows).items())
         if any(series == "service" for series, _ in found)
         for found in _by_series(found)
@@ -75,15 +63,15 @@ def baseline_table(rows: Iterable[dict[str, Any]]) -> str:
 
 def other_tables(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(heading, table) for every further member that is a list of rows."""
-    for member, rows in document.items():
-        if member in _SHOWN_ELSEWHERE or not isinstance(rows, list):
+    for key, rows in document.items():
+        if key in _SHOWN_ELSEWHERE or not isinstance(rows, list):
             continue
         if rows := [row for row in rows if row.get("type") != "schedule"]:
-            head = list(rows[0])
-            body = [[_value(key, row.get(key)) for key in head] for row in rows]
-            titles = [key.removesuffix("_ns").replace("_", " ") for key in head]
+            head = [name for name in rows[0] if name not in _RARE or any(row[name] for row in rows)]
+            body = [[_value(name, row.get(name)) for name in head] for row in rows]
+            titles = [name.removesuffix("_ns").replace("_", " ") for name in head]
             texts = sum(isinstance(value, str) for value in rows[0].values())
-            yield _TITLES.get(member, member.capitalize()), _table(titles, body, texts)
+            yield _TITLES.get(key, key.capitalize()), _table(titles, body, texts)
 
 
 def _word(passed: bool) -> str:
@@ -110,12 +98,17 @@ def _by_series(found: _Found) -> Iterator[_Found]:
 
 
 def _call_cells(
-    type_: str, name: str, found: _Found, outcomes: Iterable[str], seconds: float
+    type_: str,
+    name: str,
+    found: _Found,
+    outcomes: Iterable[str],
+    headings: Iterable[str],
+    seconds: float,
 ) -> _Cells:
     series = next(iter(found))[0]
     counts = {outcome: row["count"] for (_, outcome), row in found.items()}
     timed = found.get((series, "success"), {})
-    times = [_time(timed, key) for key in _TIMES]
+    times = [_time(timed, heading) for heading in headings]
     if series != "service":
         shown = "response time" if series == "response" else series
         cells = [f"{counts['success']:,}" if each == "success" else "" for each in outcomes]
@@ -125,11 +118,11 @@ def _call_cells(
     return [_text(type_), _text(name), *cells, *times, f"{rate:,.1f}"]
 
 
-def _time(timed: dict[str, Any], key: str) -> str:
-    value = timed.get(key)
+def _time(timed: dict[str, Any], heading: str) -> str:
+    value = timed.get(member(heading))
     if value is None:
         return "&ndash;"
-    return duration(value) if timed["count"] >= _ENOUGH.get(key, 0) else ""
+    return duration(value) if is_shown(heading, timed["count"]) else ""
 
 
 def _value(key: str, value: Any) -> str:

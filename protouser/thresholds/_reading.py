@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from protouser._figures import FAILURE, ONE_WAY, RESPONSE, SERVICE, SUCCESS, Figures
 from protouser._histogram import Histogram
 from protouser._schedule import SCHEDULE, schedules
+from protouser._transaction import counts_in_totals
 from protouser.thresholds._threshold import RATE, SHARE, Threshold
 
 __all__ = ["Measured", "Reading", "readings"]
@@ -59,7 +60,8 @@ def readings(threshold: Threshold, measured: Measured) -> list[Reading]:
         return _of_schedules(threshold, measured)
     rows = [row for row in measured.figures.rows() if threshold.wants(*row)]
     if threshold.together:
-        return [Reading("", _of_rows(threshold, measured, rows))]
+        calls = [row for row in rows if counts_in_totals(row[0])]
+        return [Reading("", _of_rows(threshold, measured, calls or rows))]
     each = [Reading(" ".join(map(str, row)), _of_rows(threshold, measured, [row])) for row in rows]
     return [reading for reading in each if reading.value is not None] or [Reading("", None)]
 
