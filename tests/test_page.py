@@ -103,6 +103,46 @@ def test_its_charts_are_drawings_that_anybody_can_read(results):
     assert re.fullmatch(r"0:00\np50 [45]\d(\.\d)? ms\np95 .* ms\np99 .* ms\n1 failed", told[0])
 
 
+def limited(*causes):
+    """The verdict of a run that these causes, (worker, text), have limited."""
+    rows = [
+        {"cause": "cpu", "worker": worker, "text": text, "remedy": "add workers", "place": "f.py:3"}
+        for worker, text in causes
+    ]
+    return {"limited": True, "observed": 10.0, "causes": rows}
+
+
+def test_a_cause_of_several_workers_is_told_once(results):
+    texts = [
+        (f"worker {number} on box", f"busy for {number + 3} s (worker {number} on box) in row7")
+        for number in range(3)
+    ]
+    other = ("worker 1 on box", "busy for 3 s (worker 1 on box) in row8")
+    said = page({**results, "verdict": limited(*texts, other)})
+    told = re.findall(r'<p class="bad">Limited by the load generator: (.*?)</p>', said)
+    assert told == [
+        "busy for 3 s (worker 0 on box; likewise workers 1 on box, 2 on box) in row7; add workers.",
+        "busy for 3 s (worker 1 on box) in row8; add workers.",
+    ]
+
+
+def test_a_table_has_no_column_for_what_no_row_has(results):
+    calls = re.findall(r"<th class=n>(.*?)</th>", page(results).partition("<h2>Calls</h2>")[2])
+    assert calls[:7] == ["ok", "failed", "p50", "p90", "p95", "p99", "max"]
+    counts = {"planned": 3, "unstarted": 0, "lost": 0, "late": 0}
+    slots = [{"class": name, **counts} for name in ("Buyer", "Guest")]
+    assert "<th class=n>unstarted" not in page({**results, "schedules": slots})
+    slots[1]["unstarted"] = 1
+    assert "<th class=n>unstarted" in page({**results, "schedules": slots})
+
+
+def test_a_transaction_is_no_call_in_the_chart_of_all_calls(results):
+    for slice_ in results["timeline"]:
+        slice_["calls"] = [{**row, "type": "transaction"} for row in slice_["calls"]]
+    assert "Calls per second" in page(results)
+    assert not re.search(r'<span><i style="[^"]*"></i>ok</span>', page(results))
+
+
 def test_what_was_never_called_has_a_page_too(locust_env):
     session = attach(locust_env)
     locust_env.create_local_runner()

@@ -220,6 +220,31 @@ def test_what_tasks_raise_on_workers_is_told_with_its_number_and_line(run_locust
     assert told[4].startswith("client-limited: ")
 
 
+FED = """
+    from locust import constant, task
+    from protouser import Feeder, ProtocolUser
+
+    rows = Feeder([{"key": "a"}, {"key": "b"}], name="keys")
+
+    class Till(ProtocolUser):
+        wait_time = constant(0.1)
+
+        @task
+        def sell(self):
+            with self.measure(next(rows)["key"]):
+                pass
+"""
+
+
+def test_what_became_of_the_rows_stands_below_the_calls(run_locust):
+    run = run_locust(FED, "--only-summary")
+    assert run.exit_code == 0, run.stderr
+    text = run.stdout + run.stderr
+    table = text[text.index("protouser: 2 calls in ") :]
+    assert "\nFeeder  handed out" in table
+    assert "Feeder  handed out" not in text.replace(table, "")
+
+
 @pytest.mark.parametrize(
     ("nanoseconds", "text"),
     [

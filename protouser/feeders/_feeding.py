@@ -19,7 +19,7 @@ from protouser.feeders._borrower import Borrower
 from protouser.feeders._desk import Desk
 from protouser.feeders._lender import Lender
 from protouser.feeders._stock import Stock
-from protouser.feeders._table import log_table
+from protouser.feeders._table import table, warn_of_waiting
 from protouser.feeders._tally import Tally
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Feeding:
             gevent.spawn(runner.quit)
 
     def _listen(self) -> None:
-        self.session.sections.add(Section("feeders", "Feeders", self._rows))
+        self.session.sections.add(Section("feeders", "Feeders", self._rows, self._lines))
         events = self.environment.events
         events.test_start.add_listener(self._start)
         events.test_stop.add_listener(self._stop)
@@ -151,7 +151,7 @@ class Feeding:
         events.report_to_master.add_listener(self._report)
         events.worker_report.add_listener(self._take_report)
         if not isinstance(self.environment.runner, WorkerRunner):
-            events.quit.add_listener(lambda exit_code, **_: self._log())
+            events.quit.add_listener(lambda exit_code, **_: self._warn())
         self._register()
 
     def _register(self) -> None:
@@ -209,8 +209,12 @@ class Feeding:
         if self._lender is not None:
             self._lender.close()
 
-    def _log(self) -> None:
-        log_table(self.tallies(), {feeder.name for feeder in _declared if feeder.sticky})
+    def _lines(self) -> list[str]:
+        tallies = self.tallies()
+        return table(tallies) if tallies else []
+
+    def _warn(self) -> None:
+        warn_of_waiting(self.tallies(), {feeder.name for feeder in _declared if feeder.sticky})
 
     def tallies(self) -> dict[str, Tally]:
         """What became of the rows of each feeder, here and on all workers."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from locust.stats import console_logger
-
 import logging
 from collections.abc import Container, Mapping
 from typing import Final
 
 from protouser.feeders._tally import Tally
 
-__all__ = ["log_table", "table"]
+__all__ = ["table", "warn_of_waiting"]
 
 logger = logging.getLogger(__name__)
 
@@ -19,15 +17,11 @@ _FEW: Final = 100
 _MANY_WAITED: Final = 0.01
 
 
-def log_table(tallies: Mapping[str, Tally], sticky: Container[str] = ()) -> None:
-    """Write the table where Locust writes its own, and warn of users that waited for data.
+def warn_of_waiting(tallies: Mapping[str, Tally], sticky: Container[str] = ()) -> None:
+    """Warn of users that waited for data.
 
     Of ``sticky`` feeders each user takes one row, when it starts: waiting for that is no load less.
     """
-    if not tallies:
-        return
-    for line in [*table(tallies).splitlines(), ""]:
-        console_logger.info(line)
     for name, tally in sorted(tallies.items()):
         few = tally.handed_out < _FEW or name in sticky
         if not few and tally.waited > _MANY_WAITED * tally.handed_out:
@@ -39,8 +33,8 @@ def log_table(tallies: Mapping[str, Tally], sticky: Container[str] = ()) -> None
             )
 
 
-def table(tallies: Mapping[str, Tally]) -> str:
-    """One line for each feeder."""
+def table(tallies: Mapping[str, Tally]) -> list[str]:
+    """One line for each feeder, below a head."""
     width = max(len("Feeder"), *(len(name) for name in tallies))
     head = "  ".join([f"{'Feeder':<{width}}", *_COLUMNS])
     lines = [head, "-" * len(head)]
@@ -48,4 +42,4 @@ def table(tallies: Mapping[str, Tally]) -> str:
         counts = tally.to_wire().values()
         cells = [f"{n:>{len(title)},}" for title, n in zip(_COLUMNS, counts, strict=True)]
         lines.append("  ".join([f"{name:<{width}}", *cells]))
-    return "\n".join([*lines, ""])
+    return [*lines, ""]

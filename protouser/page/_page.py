@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from protouser.page._charts import charts
 from protouser.page._tables import baseline_table, calls_table, other_tables, thresholds_table
 
 __all__ = ["page"]
+
+#: A number that differs from worker to worker; one in a name stays.
+_QUANTITY: Final = re.compile(r"\b\d[\d.,]*")
 
 
 def page(document: dict[str, Any], title: str = "Load test") -> str:
@@ -65,8 +69,30 @@ def _verdicts(document: dict[str, Any]) -> Iterator[str]:
         yield _banner("Limited by the load generator: not known, no second was observed.")
     elif not verdict["causes"]:
         yield _banner("Limited by the load generator: no.", "good")
-    for cause in verdict["causes"]:
-        yield _banner(f"Limited by the load generator: {cause['text']}; {cause['remedy']}.")
+    for text in _causes(verdict["causes"]):
+        yield _banner(f"Limited by the load generator: {text}.")
+
+
+def _causes(causes: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """What happened and what to do; what happened to several workers is said once, of the first."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for cause in causes:
+        text = cause["text"].replace(f"({cause['worker']})", "")
+        kind = _QUANTITY.sub("", text)
+        alike.setdefault((cause["cause"], cause.get("place", ""), kind), []).append(cause)
+    for first, *others in alike.values():
+        worker = first["worker"]
+        of = _several([each["worker"] for each in others if each["worker"] != worker])
+        text = first["text"].replace(
+            f"({worker})", f"({worker}; likewise {of})" if of else f"({worker})"
+        )
+        yield f"{text}; {first['remedy']}"
+
+
+def _several(workers: Sequence[str]) -> str:
+    """``worker 2``, or ``workers 2, 3``."""
+    names = [name.removeprefix("worker ") for name in dict.fromkeys(workers)]
+    return f"worker{'s' * (len(names) > 1)} {', '.join(names)}" if names else ""
 
 
 def _banner(text: str, kind: str = "bad") -> str:
