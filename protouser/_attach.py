@@ -208,9 +208,12 @@ def _on_init(environment: Environment, **_event: Any) -> None:
         _warn_of_misspelt_options(environment)
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
+    hub = gevent.get_hub()
+    # Ctrl-C comes in whatever greenlet runs just then, and is no error of it to print.
+    hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
     # The loop's clock stood still while everything was imported; a timer that is set now, such as
     # that of --run-time, would be short by as much.
-    gevent.get_hub().loop.update_now()
+    hub.loop.update_now()
 
 
 def _warn_of_misspelt_options(environment: Environment) -> None:

@@ -126,6 +126,8 @@ class Ending:
             ending.join()
         except KeyboardInterrupt:
             self._hurry()
+            if ending.ready():  # it was the greenlet that ran when the signal came
+                ending = gevent.spawn(self._end)
             ending.join(_IN_A_HURRY)
 
     def _end(self) -> None:

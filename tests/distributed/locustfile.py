@@ -1,6 +1,7 @@
 """Users for the distributed tests; what was measured is written as JSON at the end."""
 
 from locust import LoadTestShape, constant, events, task
+from locust.runners import WorkerRunner
 
 import json
 import os
@@ -109,3 +110,13 @@ def _dump_at_the_end(environment, **_):
         }
         with open(os.environ["RESULTS"], "w") as file:
             json.dump(wire, file)
+
+
+if ENDS == "interrupted":
+
+    @events.test_stop.add_listener
+    def _interrupt_once(environment, **_):
+        global ENDS
+        if ENDS == "interrupted" and not isinstance(environment.runner, WorkerRunner):
+            ENDS = None
+            signal.raise_signal(signal.SIGINT)

@@ -185,3 +185,14 @@ def test_ctrl_c_while_a_test_stops_waits_for_its_end(locusts, finish, eventually
     process.send_signal(signal.SIGINT)
     decided(locusts, finish(process, 3))
     assert operation(locusts) == {"success": 4, "failure": 0, "cancelled": 0, "one_way": 0}
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
+def test_a_second_ctrl_c_may_come_in_whatever_ends_the_test(locusts, finish, eventually, processes):
+    process = locusts.start(*FOUR, *CROSSED, *processes, ENDS="interrupted")
+    eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
+    process.send_signal(signal.SIGINT)
+    output = finish(process, 3)
+    assert "interrupted again: nobody is waited for any longer" in output
+    assert "Traceback" not in output
+    decided(locusts, output)
