@@ -13,6 +13,7 @@ User classes that a block defines are put under a small load.
 from __future__ import annotations
 
 import locust
+from locust.env import Environment
 
 import re
 from collections.abc import Callable, Iterator
@@ -21,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import protouser
+from protouser import attach, now
 from protouser.testing import Results, load
 
 __all__ = ["Block", "Setting", "blocks_of", "run"]
 
 ROOT = Path(__file__).parent.parent
+AT_MOST = 60.0
 FENCE = re.compile(r"(?:^<!-- (with|not run): ([^\n]+) -->\n)?^```python\n(.*?)^```$", re.M | re.S)
 
 
@@ -53,7 +56,8 @@ class Setting:
         attributes: what else of the user classes is only an example, and what it is here.
         task: what users do whose class has no task.
         users: how many of them run, of all classes together.
-        seconds: how long, unless they stop sooner.
+        rows: what of them must have been called before the load ends, by name.
+        seconds: how long at least, unless they stop sooner.
         check: is called with the names after the block and what its users measured.
     """
 
@@ -63,6 +67,7 @@ class Setting:
     attributes: dict[str, Any] = field(default_factory=dict)
     task: Callable[[Any], object] | None = None
     users: int = 1
+    rows: frozenset[str] = frozenset()
     seconds: float = 0.5
     check: Callable[[dict[str, Any], Results | None], None] = lambda names, results: None
 
@@ -104,6 +109,32 @@ def _names(block: Block) -> dict[str, Any]:
     return {**of_locust, **given, "__name__": str(block)}
 
 
+def _all_called(
+    users: list[type[locust.User]], wanted: set[str], seconds: float
+) -> Callable[[], bool]:
+    """Whether the users have run for some seconds, and made the calls that are waited for."""
+    environments: list[Environment] = []
+    began = now()
+
+    def made(begin: Callable[..., None]) -> Callable[..., None]:
+        def __init__(self: locust.User, environment: Environment) -> None:
+            environments.append(environment)
+            begin(self, environment)
+
+        return __init__
+
+    for user in users:
+        user.__init__ = made(user.__init__)  # type: ignore[method-assign]
+
+    def all_called() -> bool:
+        if now() - began < seconds or not environments:
+            return False
+        called = {name for _, name in attach(environments[0]).results().rows()} - {"connect"}
+        return bool(called) and called >= wanted
+
+    return all_called
+
+
 def _load(block: Block, names: dict[str, Any], settings: tuple[Setting, ...]) -> Results | None:
     kinds = [each for each in names.values() if getattr(each, "__module__", "") == str(block)]
     users = [each for each in kinds if isinstance(each, type) and issubclass(each, locust.User)]
@@ -118,7 +149,8 @@ def _load(block: Block, names: dict[str, Any], settings: tuple[Setting, ...]) ->
                 user.tasks = [setting.task]
     count = max([len(users), *(setting.users for setting in settings)])
     seconds = max([0.5, *(setting.seconds for setting in settings)])
-    results = load(*users, users=count, seconds=seconds)
+    until = _all_called(users, {row for setting in settings for row in setting.rows}, seconds)
+    results = load(*users, users=count, seconds=AT_MOST, until=until)
     assert not results.errors, results.errors
     assert results.reports, "the users called nothing"
     failed = [report for report in results.reports if report.exception is not None]

@@ -50,7 +50,8 @@ def data(accounts, tmp_path):
         assert taken["order"] <= 3
         assert taken["search"] > 2
 
-    return Setting({"accounts": CsvFeeder("accounts.csv")}, users=2, seconds=2, check=check)
+    rows, names = frozenset({"search", "order"}), {"accounts": CsvFeeder("accounts.csv")}
+    return Setting(names, users=2, rows=rows, seconds=2, check=check)
 
 
 @pytest.fixture

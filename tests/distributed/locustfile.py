@@ -59,7 +59,7 @@ if ENDS in ("shape stops", "shape goes on"):
 
     class StoppingShape(LoadTestShape):
         def tick(self):
-            if self.get_run_time() < 1:
+            if self.runner.stats.total.num_requests < 4:
                 return 4, 4
             if ENDS == "shape goes on":
                 print("a shape goes on", flush=True)
