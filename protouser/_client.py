@@ -20,6 +20,7 @@ from protouser._closing import close_in_time
 from protouser._errors import ConfigurationError, ConnectFailed, ConnectionLost, ProtouserError
 from protouser._executors import Stamp
 from protouser._hooks import DISCONNECT
+from protouser._keywords import refuse_keywords
 from protouser._measured import apply_stamp
 from protouser._near import did_you_mean
 from protouser._options import option
@@ -258,13 +259,17 @@ class ProtocolClient:
         context: dict[str, Any] | None = None,
         one_way: bool = False,
         catch_response: bool = False,
+        **unknown: Any,
     ) -> Any:
         """Do ``work(call)`` inside a measured call and return its result.
 
         ``name`` is what the user called the row, if he did. The work takes what it sends from
         ``call.request``, which a hook may have changed. With ``catch_response`` the finished
-        call itself is returned, for a ``with`` block that decides.
+        call itself is returned, for a ``with`` block that decides. A keyword that is ``unknown``
+        here is refused in the name of the method that handed it on.
         """
+        if unknown:
+            refuse_keywords(unknown, CallOptions.__annotations__, row)
         if get_thread_ident() != self.session.thread:
             raise ProtouserError(
                 f"the {self.protocol} client was used in an async task or a native thread;"

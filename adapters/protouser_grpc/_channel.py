@@ -8,12 +8,13 @@ objects do the same through our client, and also take ``name=``, ``check=``, ``c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import grpc
 
-from protouser import ConfigurationError
+from protouser import CallOptions, ConfigurationError
 from protouser_grpc._method import Method
+from protouser_grpc._names import suggest
 from protouser_grpc._options import Terms
 from protouser_grpc._outcome import Metadata, Status
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from protouser_grpc._client import GrpcClient
 
 __all__ = ["FinishedCall", "StubChannel", "caller"]
+
+#: What a call takes beside grpc's own; ``ends`` is for ``with_call``.
+_OPTIONS: Final = frozenset({*CallOptions.__annotations__, "ends"})
+_KEYWORDS: Final = sorted({*CallOptions.__annotations__, "timeout", "metadata", "wait_for_ready"})
 
 
 class FinishedCall:
@@ -65,6 +70,10 @@ class _Callable:
     ) -> Any:
         if credentials is not None or compression is not None:
             _refuse_options()
+        if options and not options.keys() <= _OPTIONS:
+            keyword = min(options.keys() - _OPTIONS)
+            hint = suggest(keyword, _KEYWORDS)
+            raise ConfigurationError(f"{self._method.row} takes no keyword {keyword!r}{hint}")
         terms = self._client.terms(timeout, metadata, wait_for_ready)
         return self._make(request, terms, **options)
 

@@ -257,3 +257,13 @@ def test_a_large_message_passes_both_ways(client):
 def test_a_deadline_that_is_none(client, timeout):
     with pytest.raises(ConfigurationError, match=r"timeout=.* is no number of seconds above 0"):
         client.call(HELLO, {"name": "you"}, timeout=timeout)
+
+
+@AIO
+@pytest.mark.parametrize("method", ["SayHello", "Count"])
+def test_a_keyword_that_is_none_is_told_by_the_row(stub, stubs, reports, method):
+    with pytest.raises(ConfigurationError) as refused:
+        getattr(stub, method)(stubs[0].HelloRequest(name="you"), chek=bool)
+    row = f"test.Greeter/{method}"
+    assert str(refused.value) == f"{row} takes no keyword 'chek'; did you mean 'check'?"
+    assert reports == []
