@@ -29,6 +29,7 @@ from protouser._exit_code import ExitCode
 from protouser._exit_guard import ExitGuard
 from protouser._final import FinalFigures
 from protouser._floor import FLOOR, add_floors
+from protouser._idle_hooks import IdleHooks
 from protouser._limits import check_limits
 from protouser._misspelt import misspelt
 from protouser._options import Option, add_options, option
@@ -117,6 +118,7 @@ def _listen(session: Session, environment: Environment) -> None:
     events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))
     session.barrier.register()
     final.listen()  # after the listener above: closing may still report calls
+    IdleHooks(session, environment).listen()
     events.test_stop.add_listener(lambda environment, **_: session.schedules.account())
     Tracing(session, environment).listen()
     Monitoring(session, environment).listen()

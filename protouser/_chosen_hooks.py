@@ -8,7 +8,7 @@ looked up once for each row.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from types import ModuleType
 from typing import Any, Final, NamedTuple
@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from protouser._call import HOOKS, Call, now
 from protouser._figures import FAILURE as FAILED
 from protouser._histogram import MOST_FRESH
-from protouser._hooks import AFTER, BEFORE, FAILURE, Hook, Use, class_hooks, hooks_of_test
+from protouser._hooks import AFTER, BEFORE, CONNECT, FAILURE, Hook, Use, class_hooks, hooks_of_test
 from protouser._reporting import new_histogram
 from protouser._request import Request
 from protouser._steering import steers_locust
@@ -50,15 +50,11 @@ class _Row:
 
     __slots__ = ("after", "before", "failure", "name", "type")
 
-    def __init__(self, chosen: list[Chosen], type_: str, name: str) -> None:
+    def __init__(self, selected: list[Chosen], type_: str, name: str) -> None:
         self.type = type_
         self.name = name
         self.before, self.after, self.failure = (
-            tuple(
-                (one.function, one.is_method)
-                for one in chosen
-                if one.use.moment == moment and _speaks(one.use, type_) and _matches(one.use, name)
-            )
+            tuple((one.function, one.is_method) for one in selected if one.use.moment == moment)
             for moment in (BEFORE, AFTER, FAILURE)
         )
 
@@ -98,6 +94,24 @@ class CallHooks:
     def __init__(self, chosen: list[Chosen]) -> None:
         self._chosen = chosen
         self._by_row: dict[tuple[str, str], _Row] = {}
+        self._used: set[Chosen] = set()
+        self._were_asked = False
+
+    def forget(self) -> None:
+        """A test starts: no call has been selected."""
+        self._by_row.clear()
+        self._used.clear()
+        self._were_asked = False
+
+    def used(self) -> Iterator[tuple[Chosen, bool]]:
+        """The hooks that select calls, and whether one was selected.
+
+        None before there was a call besides "connect": who could not connect misspelt nothing. And
+        none for failures, which need not occur.
+        """
+        for one in self._chosen if self._were_asked else ():
+            if one.use.moment != FAILURE:
+                yield one, one in self._used
 
     def before(self, call: Call) -> None:
         """Run the before-hooks of a call, and start its clock when they have ended."""
@@ -136,7 +150,13 @@ class CallHooks:
     def _row(self, call: Call) -> _Row:
         if len(self._by_row) >= _REMEMBERED_ROWS:
             self._by_row.clear()
-        row = self._by_row[call.type, call.name] = _Row(self._chosen, call.type, call.name)
+        type_, name = call.type, call.name
+        selected = [
+            one for one in self._chosen if _speaks(one.use, type_) and _matches(one.use, name)
+        ]
+        self._used.update(selected)
+        self._were_asked = self._were_asked or name != CONNECT
+        row = self._by_row[type_, name] = _Row(selected, type_, name)
         return row
 
 
@@ -171,7 +191,7 @@ def _speaks(use: Use, protocol: str) -> bool:
 
 def _matches(use: Use, name: str) -> bool:
     # what is done to every call, such as signing it, is seldom meant for connecting
-    if name == "connect" and use.moment is not FAILURE:
+    if name == CONNECT and use.moment is not FAILURE:
         return bool(use.pattern == name)
     return fnmatchcase(name, use.pattern)
 

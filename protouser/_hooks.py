@@ -21,6 +21,7 @@ from protouser._errors import ConfigurationError
 __all__ = [
     "AFTER",
     "BEFORE",
+    "CONNECT",
     "DISCONNECT",
     "FAILURE",
     "MESSAGE",
@@ -43,7 +44,8 @@ FAILURE: Final = "failure"
 MESSAGE: Final = "message"
 DISCONNECT: Final = "disconnect"
 
-_CONNECT: Final = "connect"
+#: The row that only a hook selects which names it.
+CONNECT: Final = "connect"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -188,7 +190,7 @@ def before_connect(function: Function, /) -> Function: ...
 def before_connect(*, protocol: str = "") -> Decorator[Any]: ...
 def before_connect(function: Any = None, /, *, protocol: str = "") -> Any:
     """Run a function before a client connects, with the call "connect"; as ``before_call``."""
-    return _mark(BEFORE, _CONNECT if function is None else function, protocol, _CONNECT)
+    return _mark(BEFORE, CONNECT if function is None else function, protocol, CONNECT)
 
 
 @overload
@@ -197,7 +199,7 @@ def after_connect(function: Function, /) -> Function: ...
 def after_connect(*, protocol: str = "") -> Decorator[Any]: ...
 def after_connect(function: Any = None, /, *, protocol: str = "") -> Any:
     """Run a function after a client connected, or failed to; as ``after_call``."""
-    return _mark(AFTER, _CONNECT if function is None else function, protocol, _CONNECT)
+    return _mark(AFTER, CONNECT if function is None else function, protocol, CONNECT)
 
 
 @overload

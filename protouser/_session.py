@@ -20,7 +20,7 @@ import gevent
 
 from protouser._barrier import Barrier
 from protouser._call import Call, get_thread_ident, now
-from protouser._chosen_hooks import ChosenHooks
+from protouser._chosen_hooks import CallHooks, ChosenHooks
 from protouser._errors import ProtouserError
 from protouser._excerpt import representation, text_of
 from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
@@ -205,6 +205,11 @@ class Session:
         if found is None:
             found = self._hooks[user_class] = ChosenHooks(user_class, self.whole_process)
         return found
+
+    @property
+    def chosen_hooks(self) -> list[CallHooks]:
+        """The hooks around calls of each class that had a user."""
+        return [each.of_calls for each in self._hooks.values() if each.of_calls is not None]
 
     def executor(self, kind: str) -> Executor:
         """The executor that all calls of a kind share; for "pinned" a new one."""

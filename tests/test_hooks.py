@@ -7,13 +7,17 @@ from locust.exception import StopUser
 
 import sys
 
+import gevent.event
 import pytest
 
 from protouser import (
     ConfigurationError,
     ProtocolUser,
     after_call,
+    attach,
     before_call,
+    before_connect,
+    on_disconnect,
     on_failure,
     on_message,
 )
@@ -248,3 +252,94 @@ def test_a_hook_of_failures_costs_nothing_where_nothing_failed():
     assert SAID == ["failure"]
     assert row.percentile(1.0, series="hooks", outcome="failure") > 0
     assert (row.successes, "hooks" in row.series()) == (2, False)
+
+
+def idle(caplog):
+    """The hooks that are said to have selected nothing, as they are written, and what is meant."""
+    said = [record.message for record in caplog.records if "selected no call" in record.message]
+    told = [
+        text.partition("), ")[2].partition(", has selected no call of this test") for text in said
+    ]
+    return [(hook, hint) for hook, _, hint in told if "of the module" not in hook]
+
+
+def test_hooks_that_selected_no_call_are_said_once_at_the_end(caplog):
+    def nothing(self, call): ...
+
+    hooks = {
+        "a": before_call("getUsr*")(nothing),
+        "b": after_call("*", protocol="Persn")(nothing),
+        "c": before_connect(protocol="mqtt")(nothing),
+        "d": before_call("getUser*")(nothing),
+        "e": after_call(nothing),
+        "f": on_failure("never")(nothing),
+        "g": on_disconnect(nothing),
+    }
+    first = user(measured("getUser1"), **hooks)
+    load(first, type("Other", (first,), {}), users=4, seconds=20)
+    assert sorted(idle(caplog)) == [
+        ('@after_call(protocol="Persn")', "; did you mean 'Person'?"),
+        ('@before_call("getUsr*")', "; did you mean 'getUser1'?"),
+        ('@before_connect(protocol="mqtt")', ""),
+    ]
+
+
+def test_of_a_hook_with_two_globs_the_one_that_selects_nothing_is_said(caplog):
+    @before_call("buy")
+    @before_call("sell")
+    def note(self, call): ...
+
+    load(user(measured("buy"), note=note), users=1, seconds=20)
+    assert idle(caplog) == [('@before_call("sell")', "")]
+
+
+def test_who_could_not_connect_has_misspelt_nothing(caplog):
+    def refused(self):
+        raise OSError("nobody is there")
+
+    hook = before_call("buy")(lambda self, call: None)
+    load(user(measured("buy"), connect=refused, hook=hook), users=1, seconds=20)
+    assert idle(caplog) == []
+
+
+def test_each_test_is_looked_at_by_itself(caplog, locust_env):
+    names = ["buy", "sell"]
+    Person = user(lambda self: measured(names[0])(self), hook=before_call("buy")(lambda *_: None))
+    locust_env.user_classes = [Person]
+    attach(locust_env)
+    runner = locust_env.create_local_runner()
+    for expected in ([], [('@before_call("buy")', "")]):
+        caplog.clear()
+        ended = gevent.event.Event()
+        locust_env.events.request.add_listener(lambda ended=ended, **_: ended.set())
+        runner.start(1, spawn_rate=1, wait=True)
+        assert ended.wait(20)
+        runner.stop()
+        assert idle(caplog) == expected
+        del names[0]
+
+
+def test_the_hooks_of_all_workers_are_added_up(run_locust):
+    run = run_locust(
+        """
+        from locust import constant, task
+        from protouser import ProtocolUser, before_call
+
+        class Buyer(ProtocolUser):
+            wait_time = constant(0.1)
+
+            @before_call("first")
+            @before_call("second")
+            @before_call("third")
+            def note(self, call): ...
+
+            @task
+            def buy(self):
+                index = self.environment.runner.worker_index
+                with self.measure(["first", "second"][index]): ...
+        """,
+        *("-u", "2", "-t", "4s", "--processes", "2"),
+    )
+    said = [line for line in run.stderr.splitlines() if "selected no call" in line]
+    assert len(said) == 1
+    assert 'Buyer.note (locustfile.py:8), @before_call("third"), has selected no call' in said[0]
