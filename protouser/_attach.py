@@ -24,7 +24,7 @@ from protouser._buckets import use_fine_buckets
 from protouser._deserted import Deserted
 from protouser._ending import Ending
 from protouser._errors import ConfigurationError
-from protouser._exceptions import exception_lines
+from protouser._exceptions import add_exceptions
 from protouser._exit_code import ExitCode
 from protouser._exit_guard import ExitGuard
 from protouser._final import FinalFigures
@@ -112,7 +112,7 @@ def _listen(session: Session, environment: Environment) -> None:
     events.test_start.add_listener(lambda environment, **_: _started(environment, final, ticker))
     if not isinstance(environment.runner, WorkerRunner):
         _add_schedules(session)
-        session.sections.add_lines(lambda: exception_lines(environment))
+    add_exceptions(session, environment)
     GeneratorWatch(session, environment).listen()  # it looks at the watchdog before that stops
     events.test_stopping.add_listener(lambda environment, **_: _stopping(session))
     events.test_stop.add_listener(lambda environment, **_: _stopped(session, ticker))

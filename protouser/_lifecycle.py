@@ -23,6 +23,7 @@ import gevent
 
 from protouser._call import now
 from protouser._errors import CallSkipped, ConfigurationError
+from protouser._excerpt import text_of
 from protouser._executors import Stamp
 from protouser._steering import ENDINGS, steers_locust
 from protouser._sys_exit import end_the_test, pass_on
@@ -165,7 +166,9 @@ def _back_off(user: ProtocolUser, attempt: int) -> None:
 
 def _end_user(user: ProtocolUser, error: BaseException) -> None:
     if user._has_reported(error):
-        text = f"{type(user).__name__} ends before its first task: {error}"
+        reason = text_of(error)
+        why = f": {reason}" if user._session.is_news(reason) else ", for the failure above"
+        text = f"{type(user).__name__} ends before its first task{why}"
         if user._session.is_news(text):
             logger.warning("%s (said once for all of them)", text)
     else:

@@ -25,15 +25,17 @@ _MOST: Final = 20
 _MOST_ROWS: Final = 1000
 _NUMBER: Final = re.compile(r"[\w-]*\d[\w-]*")
 _ADVICE: Final = (
-    "%s %s: failures have %d different reasons; further ones are counted without their numbers, or"
-    " as %r"
+    "%s %s: %s have %d different reasons; further ones are counted without their numbers, or as %r"
 )
 
 
 class Reasons:
     """The reasons of one test, first come, first served."""
 
-    def __init__(self, most: int = _MOST, most_rows: int = _MOST_ROWS) -> None:
+    def __init__(
+        self, what: str = "failures", most: int = _MOST, most_rows: int = _MOST_ROWS
+    ) -> None:
+        self._what = what
         self._most = most
         self._most_rows = most_rows
         self._known: dict[tuple[str, str], set[str]] = {}
@@ -44,20 +46,28 @@ class Reasons:
 
         The reason itself is the ``__cause__`` of a group.
         """
+        text = _text(reason)
+        shown = self.shown(type_, name, text)
+        if shown == text:
+            return reason
+        group = CatchResponseError(shown)
+        group.__cause__ = reason
+        return group
+
+    def shown(self, type_: str, name: str, text: str) -> str:
+        """The text of a row as it is shown: as it was said, or that of its group."""
         row = (type_, name)
         if row not in self._known and len(self._known) >= self._most_rows:
             row = ("", "")
-        text, known = _text(reason), self._known.setdefault(row, set())
+        known = self._known.setdefault(row, set())
         if text in known:
-            return reason
-        if len(known) < self._most:
-            known.add(text)
-            if len(known) == self._most:
-                logger.warning(_ADVICE, type_, name, self._most, OTHER_REASONS)
-            return reason
-        group = CatchResponseError(self._group(row, text))
-        group.__cause__ = reason
-        return group
+            return text
+        if len(known) >= self._most:
+            return self._group(row, text)
+        known.add(text)
+        if len(known) == self._most:
+            logger.warning(_ADVICE, type_, name, self._what, self._most, OTHER_REASONS)
+        return text
 
     def _group(self, row: tuple[str, str], text: str) -> str:
         masked, groups = _NUMBER.sub("*", text), self._grouped.setdefault(row, set())

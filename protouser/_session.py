@@ -22,6 +22,7 @@ from protouser._barrier import Barrier
 from protouser._call import Call, get_thread_ident, now
 from protouser._chosen_hooks import CallHooks, ChosenHooks
 from protouser._errors import ProtouserError
+from protouser._exceptions import Exceptions
 from protouser._excerpt import representation, text_of
 from protouser._executors import AsyncioExecutor, Bridge, Executor, PinnedExecutor, ThreadExecutor
 from protouser._figures import Figures
@@ -53,6 +54,7 @@ class Session:
     Attributes:
         figures: what was measured here in the present second.
         reasons: what failures are reported with.
+        exceptions: what users have raised outside of any call.
         kept: what was measured here in the seconds before.
         timeline: everything that was measured here, or on all workers, by the second; not on a
             worker, whose slices go to its master.
@@ -135,6 +137,7 @@ class Session:
         """Forget every figure, as Locust does when a test starts."""
         self.names = Names()
         self.reasons = Reasons()
+        self.exceptions = Exceptions()
         self.figures = Figures(self.names)
         self.kept = Figures(self.names)
         self.timeline = Timeline()
@@ -265,6 +268,7 @@ class Session:
         if error.__traceback__ is None or self._was_logged(call.name, error):
             return
         what, where = text_of(error), _circumstances(error)
+        self.is_news(what)  # who ends for it need not say it again
         logger.warning("%s %s failed: %s%s", call.type, call.name, what, where)
 
     def _was_logged(self, name: str, error: BaseException) -> bool:

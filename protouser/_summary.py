@@ -39,7 +39,7 @@ def log_summary(session: Session) -> None:
     if figures.rows() or figures.counters or figures.trends:
         text = summary(figures, session.seconds, session.missing, page_width())
         lines = [*text.splitlines(), ""]
-    if lines or session.sections.rows("feeders"):
+    if lines or any(session.sections.rows(key) for key in ("feeders", "exceptions")):
         for line in [*lines, *session.sections.lines()]:
             console_logger.info(line)
 

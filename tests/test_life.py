@@ -860,8 +860,28 @@ def test_a_refused_connection_is_one_line_of_the_log_and_no_traceback(caplog):
     said = [record.message for record in caplog.records]
     assert said == [
         "recorded connect failed: cannot connect to recorded://refused: refused",
-        "User ends before its first task: cannot connect to recorded://refused: refused"
-        " (said once for all of them)",
+        "User ends before its first task, for the failure above (said once for all of them)",
+    ]
+
+
+def test_a_failure_that_the_log_does_not_have_is_told_by_who_ends_for_it(caplog):
+    reasons = iter(["refused", "no route", "no route"])
+
+    class User(ProtocolUser):
+        protocol = "own"
+
+        def connect(self):
+            raise OSError(next(reasons))
+
+        @task
+        def act(self): ...
+
+    load(User, users=3, seconds=LONG)
+    said = [record.message.partition("\n")[0] for record in caplog.records]
+    assert said == [
+        "own connect failed: refused",
+        "User ends before its first task, for the failure above (said once for all of them)",
+        "User ends before its first task: no route (said once for all of them)",
     ]
 
 

@@ -126,6 +126,15 @@ def test_a_cause_of_several_workers_is_told_once(results):
     ]
 
 
+def test_what_users_raised_is_told_below_the_calls(results):
+    row = {"type": "KeyError", "message": "'<x>'", "class": "Buyer", "place": "f.py:3 in buy"}
+    said = page({**results, "exceptions": [{**row, "count": 1234}]})
+    told = said.partition("<h2>Calls</h2>")[2].partition("<h2>Exceptions")[2]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", told.partition("</table>")[0])
+    assert cells == ["KeyError", "&#x27;&lt;x&gt;&#x27;", "Buyer", "f.py:3 in buy", "1,234"]
+    assert "<h2>Exceptions" not in page(results)
+
+
 def test_a_table_has_no_column_for_what_no_row_has(results):
     calls = re.findall(r"<th class=n>(.*?)</th>", page(results).partition("<h2>Calls</h2>")[2])
     assert calls[:7] == ["ok", "failed", "p50", "p90", "p95", "p99", "max"]

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import re
 import sys
 from types import SimpleNamespace
 
@@ -109,6 +110,62 @@ def test_the_schema_names_every_member_and_no_other(run):
         check_results(results)
     with pytest.raises(AssertionError, match="1 was expected"):
         check_results({**results, "schema": 2})
+
+
+def raise_in_a_task(environment, error):
+    """As Locust tells of what a task has raised."""
+    user = Guest(environment)
+
+    def buy():
+        raise error
+
+    try:
+        buy()
+    except BaseException as raised:
+        environment.events.user_error.fire(
+            user_instance=user, exception=raised, tb=raised.__traceback__
+        )
+    user._close()
+
+
+class Guest(ProtocolUser):
+    abstract = True
+
+
+def test_what_users_raise_is_in_the_document_with_no_secret(run):
+    for error in (KeyError("nope"), KeyError("nope"), OSError("token=abc at http://a:pw@b/")):
+        raise_in_a_task(run.environment, error)
+    raise_in_a_task(run.environment, Silent())
+    run.stop()
+    results = json.loads(json.dumps(document(run.session)))
+    check_results(results)
+    rows = results["exceptions"]
+    assert [(row["count"], row["type"], row["message"]) for row in rows] == [
+        (2, "KeyError", "'nope'"),
+        (1, "OSError", "token=*** at http://a:***@b/"),
+        (1, "Silent", ""),
+    ]
+    assert {row["class"] for row in rows} == {"Guest"}
+    assert all(
+        re.fullmatch(r"test_results\.py:\d+ in raise_in_a_task", row["place"]) for row in rows
+    )
+
+
+class Silent(Exception):
+    """It says nothing."""
+
+
+def test_the_texts_of_exceptions_are_bounded_like_reasons_of_failures(run, caplog):
+    for number in range(100):
+        raise_in_a_task(run.environment, ValueError(f"no order {number} " + "x" * 1000))
+    rows = document(run.session)["exceptions"]
+    assert len(rows) == 21
+    assert rows[0]["message"].startswith("no order * xxx")
+    assert rows[0]["count"] == 80
+    assert max(len(row["message"]) for row in rows) == 300
+    assert "exceptions have 20 different reasons" in caplog.text
+    run.session.reset()
+    assert document(run.session)["exceptions"] == []
 
 
 def percentiles_of_log(path):

@@ -1,5 +1,6 @@
 """The table at the end of a run: as a whole, and with names of any type and length."""
 
+import json
 import os
 
 import pytest
@@ -213,11 +214,20 @@ def test_what_tasks_raise_on_workers_is_told_with_its_number_and_line(run_locust
     told = text[text.index("Exceptions: ") :].splitlines()
     assert told[:4] == [
         "Exceptions: 8, raised outside of any call and in no row above",
-        "  6 x 'nope'  [locustfile.py:19 in sell]",
-        "  2 x the till is shut at http://ann:***@till/  [locustfile.py:17 in sell]",
+        "  6 x KeyError: 'nope'  [locustfile.py:19 in sell]",
+        "  2 x RuntimeError: the till is shut at http://ann:***@till/  [locustfile.py:17 in sell]",
         "",
     ]
     assert told[4].startswith("client-limited: ")
+
+
+def test_what_tasks_raise_is_told_where_no_call_was_made(run_locust, tmp_path):
+    locustfile = RAISING.replace("with self.measure", "if self.left < 0 and self.measure")
+    run = run_locust(locustfile, "-t", "2", "--protouser-json", "results.json")
+    assert run.exit_code == 1
+    assert "  3 x KeyError: 'nope'  [locustfile.py:19 in sell]" in run.stdout + run.stderr
+    rows = json.loads((tmp_path / "results.json").read_text())["exceptions"]
+    assert [(row["class"], row["count"]) for row in rows] == [("Till", 3), ("Till", 1)]
 
 
 FED = """

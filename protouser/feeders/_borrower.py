@@ -56,7 +56,8 @@ class Borrower:
 
     def tell(self, error: Exception) -> None:
         """Have the master show an error among those of the users, and fail for it."""
-        self._runner.send_message("exception", {"msg": str(error), "traceback": ""})
+        events = self._runner.environment.events
+        events.user_error.fire(user_instance=None, exception=error, tb=None)
 
     def tick(self) -> None:
         """Ask again where there was no answer, and renew what runs out."""

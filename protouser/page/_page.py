@@ -10,7 +10,13 @@ from importlib.resources import files
 from typing import Any, Final
 
 from protouser.page._charts import charts
-from protouser.page._tables import baseline_table, calls_table, other_tables, thresholds_table
+from protouser.page._tables import (
+    baseline_table,
+    calls_table,
+    exceptions_table,
+    other_tables,
+    thresholds_table,
+)
 
 __all__ = ["page"]
 
@@ -39,6 +45,9 @@ def _body(document: dict[str, Any]) -> Iterator[str]:
         yield "<h2>Against the baseline</h2>\n" + baseline_table(document["baseline"])
     if document["calls"]:
         yield "<h2>Calls</h2>\n" + calls_table(document["calls"], run["duration"])
+    if document.get("exceptions"):
+        yield "<h2>Exceptions, raised outside of any call</h2>\n"
+        yield exceptions_table(document["exceptions"])
     for heading, group in charts(document):
         drawn = "".join(chart.svg() for chart in group)
         yield f'<h2>{escape(heading)}</h2>\n<div class="charts">\n{drawn}</div>\n'

@@ -11,7 +11,7 @@ from protouser._figures import SUCCESS
 from protouser._headings import MAXIMUM, OUTCOMES, PERCENTILES, is_shown, member
 from protouser._quantity import quantity
 
-__all__ = ["baseline_table", "calls_table", "other_tables", "thresholds_table"]
+__all__ = ["baseline_table", "calls_table", "exceptions_table", "other_tables", "thresholds_table"]
 
 _TIMES: Final = (*PERCENTILES, MAXIMUM)
 _SHOWN_ELSEWHERE: Final = (
@@ -22,6 +22,7 @@ _SHOWN_ELSEWHERE: Final = (
     "thresholds",
     "baseline",
     "verdict",
+    "exceptions",
 )
 #: Columns that are there where there is something in them.
 _RARE: Final = ("unstarted", "lost", "given_back", "duplicates")
@@ -59,6 +60,13 @@ def baseline_table(rows: Iterable[dict[str, Any]]) -> str:
     shown = ("type", "name", "series", "figure", "verdict", "found")
     body = [[_word(not row["worse"]), *(_text(row[key]) for key in shown)] for row in rows]
     return _table(["", "Type", "Name", "Series", "Figure", "Verdict", "Found"], body, texts=6)
+
+
+def exceptions_table(rows: Iterable[dict[str, Any]]) -> str:
+    """What users raised, and how often."""
+    shown = ("type", "message", "class", "place")
+    body = [[*(_text(row[key]) for key in shown), f"{row['count']:,}"] for row in rows]
+    return _table(["Type", "Message", "Class", "Place", "Count"], body, texts=4)
 
 
 def other_tables(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
