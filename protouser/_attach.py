@@ -30,6 +30,7 @@ from protouser._exit_guard import ExitGuard
 from protouser._final import FinalFigures
 from protouser._floor import FLOOR, add_floors
 from protouser._idle_hooks import IdleHooks
+from protouser._interrupts import send_to_main
 from protouser._limits import check_limits
 from protouser._misspelt import misspelt
 from protouser._options import Option, add_options, option
@@ -210,12 +211,10 @@ def _on_init(environment: Environment, **_event: Any) -> None:
         _warn_of_misspelt_options(environment)
     except ConfigurationError as error:
         raise SystemExit(f"protouser: {error}") from None
-    hub = gevent.get_hub()
-    # Ctrl-C comes in whatever greenlet runs just then, and is no error of it to print.
-    hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
+    send_to_main()
     # The loop's clock stood still while everything was imported; a timer that is set now, such as
     # that of --run-time, would be short by as much.
-    hub.loop.update_now()
+    gevent.get_hub().loop.update_now()
 
 
 def _warn_of_misspelt_options(environment: Environment) -> None:

@@ -33,6 +33,7 @@ import gevent
 from gevent.event import Event
 from greenlet import greenlet
 
+from protouser import _interrupts as interrupts
 from protouser._call import now
 from protouser._final import FinalFigures
 
@@ -91,7 +92,7 @@ class Ending:
     def _stopped(self, **_event: Any) -> None:
         self._ended.set()
         if signal.getsignal(signal.SIGINT) == self._interrupted:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, interrupts.DEFAULT)
 
     def _mind_interrupts(self, again: bool) -> None:
         """Handle interrupts of a stop; with ``again`` it was one that has begun it."""
@@ -100,13 +101,13 @@ class Ending:
         is_ours = self._final.session.whole_process and not isinstance(
             environment.runner, WorkerRunner
         )
-        if has_shape and is_ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        if has_shape and is_ours and signal.getsignal(signal.SIGINT) is interrupts.DEFAULT:
             self._was_interrupted = again
             signal.signal(signal.SIGINT, self._interrupted)
 
     def _interrupted(self, *_signal: Any) -> None:
         if self._was_interrupted:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a further one is meant
+            signal.signal(signal.SIGINT, interrupts.DEFAULT)  # a further one is meant
             gevent.spawn(self._hurry)
         else:
             self._was_interrupted = True
@@ -126,8 +127,6 @@ class Ending:
             ending.join()
         except KeyboardInterrupt:
             self._hurry()
-            if ending.ready():  # it was the greenlet that ran when the signal came
-                ending = gevent.spawn(self._end)
             ending.join(_IN_A_HURRY)
 
     def _end(self) -> None:

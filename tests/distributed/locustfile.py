@@ -10,6 +10,7 @@ import signal
 import gevent
 
 from protouser import ProtocolUser, attach
+from protouser._interrupts import DEFAULT
 
 #: Who ends the test: a task, a shape, or nobody.
 ENDS = os.environ.get("ENDS")
@@ -50,7 +51,7 @@ def _say_so(environment, **_):
 
 
 def _say_when_interrupts_are_minded():
-    while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    while signal.getsignal(signal.SIGINT) is DEFAULT:
         gevent.sleep(0.01)
     print("interrupts are minded", flush=True)
 

@@ -188,6 +188,18 @@ def test_ctrl_c_while_a_test_stops_waits_for_its_end(locusts, finish, eventually
 
 
 @pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
+def test_ctrl_c_that_comes_in_the_greenlet_that_stops_the_test_does_not_end_that(
+    locusts, finish, processes
+):
+    options = [*FOUR, *CROSSED, "--stop-timeout", 60, *processes]
+    options[options.index("90s")] = "2s"
+    output = finish(locusts.start(*options, OPERATION_SECONDS="0.5", ENDS="interrupted"), 3)
+    assert "Traceback" not in output
+    decided(locusts, output)
+    assert operation(locusts)["cancelled"] == 0
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", 2]], ids=["alone", "forked"])
 def test_a_second_ctrl_c_may_come_in_whatever_ends_the_test(locusts, finish, eventually, processes):
     process = locusts.start(*FOUR, *CROSSED, *processes, ENDS="interrupted")
     eventually(lambda: "All users spawned" in process.log.read_text(), "spawning")
