@@ -31,6 +31,10 @@ def pass_on(user: ProtocolUser, ending: BaseException) -> NoReturn:
     if isinstance(ending, SystemExit):
         end_the_test(user, ending)
         raise gevent.GreenletExit from None
+    if isinstance(ending, KeyboardInterrupt) and gevent.getcurrent().parent is not None:
+        # Python raises it in whatever runs; it is the main greenlet's, and this user ends
+        gevent.get_hub().handle_system_error(KeyboardInterrupt, ending)
+        ending = gevent.GreenletExit()
     if isinstance(ending, gevent.GreenletExit):
         user._cancel_left()
     raise ending

@@ -148,6 +148,20 @@ def test_sys_exit_without_a_number_ends_as_python_does(run_locust, code, exit_co
     assert ("Exceptions: 1" in run.stderr) == bool(exit_code)
 
 
+def test_an_interrupt_that_comes_to_a_user_in_its_task_is_locusts_and_ends_the_user(
+    run_locust, tmp_path
+):
+    locustfile = EXITING.format(where="task", code=0).replace(
+        "sys.exit(0)", "raise KeyboardInterrupt"
+    )
+    run = run_locust(locustfile, "-u", "1", "-t", "50s", "--protouser-json", "results.json")
+    assert run.exit_code == 0, run.stderr
+    assert "interrupted again" not in run.stderr
+    calls = json.loads((tmp_path / "results.json").read_text())["calls"]
+    counts = {(row["name"], row["outcome"]): row["count"] for row in calls}
+    assert counts == dict.fromkeys([(name, "success") for name in ("call", "goodbye", "hello")], 1)
+
+
 def test_sys_exit_on_a_worker_loses_nothing_and_fails_the_run(run_locust, tmp_path):
     run = run_locust(
         EXITING.format(where="task", code=7),
