@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from protouser._errors import ConfigurationError
 from protouser._near import did_you_mean
-from protouser._whose import is_testers
+from protouser._whose import is_ours, is_testers
 
 __all__ = ["place_of", "refusal", "tell_of_locustfiles"]
 
@@ -26,10 +26,10 @@ Hook = Callable[[type[BaseException], BaseException, TracebackType | None], obje
 
 _COMMAND: Final = "locust.main"
 _LOADER: Final = "locust.util.load_locustfile"
-_PACKAGE: Final = "protouser"
 _COLLECTORS: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _MISCALLED: Final = re.compile(r"(?P<function>[\w.]+)\(\) (?P<what>.+)")
-_UNKNOWN: Final = re.compile(r"got an unexpected keyword argument '(?P<keyword>\w+)'")
+#: Python 3.13 has a guess of its own behind it.
+_UNKNOWN: Final = re.compile(r"got an unexpected keyword argument '(?P<keyword>\w+)'(?:\. .*)?")
 
 
 def tell_of_locustfiles() -> None:
@@ -101,6 +101,7 @@ def _ours(name: str, frame: FrameType) -> Any:
     modules = [each for each in frame.f_globals.values() if isinstance(each, ModuleType)]
     for scope in (frame.f_locals, frame.f_globals, *map(vars, modules)):
         found = scope.get(name)
-        if callable(found) and str(getattr(found, "__module__", "")).startswith(_PACKAGE):
+        module = sys.modules.get(str(getattr(found, "__module__", "")))
+        if callable(found) and module is not None and is_ours(vars(module)):
             return found
     return None

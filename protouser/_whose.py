@@ -7,7 +7,7 @@ import sysconfig
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["is_testers"]
+__all__ = ["is_ours", "is_testers"]
 
 _OURS: Final = "protouser"
 _HOSTS: Final = ("locust", "gevent", "importlib")
@@ -16,12 +16,21 @@ _LIBRARIES: Final = tuple(
 )
 
 
-def is_testers(variables: Mapping[str, Any]) -> bool:
-    """Whether the module that has these global variables is a tester's own.
+def is_ours(variables: Mapping[str, Any]) -> bool:
+    """Whether the module that has these global variables is protouser's, or an adapter's.
 
     A file that Locust loads is in no package, so it may be called ``protouser_something`` as well.
     """
-    package = str(variables.get("__package__") or "").partition(".")[0]
-    if package in (_OURS, *_HOSTS) or package.startswith(f"{_OURS}_"):
+    package = _package(variables)
+    return package == _OURS or package.startswith(f"{_OURS}_")
+
+
+def is_testers(variables: Mapping[str, Any]) -> bool:
+    """Whether the module that has these global variables is a tester's own."""
+    if is_ours(variables) or _package(variables) in _HOSTS:
         return False
     return not str(variables.get("__file__") or "").startswith(_LIBRARIES)
+
+
+def _package(variables: Mapping[str, Any]) -> str:
+    return str(variables.get("__package__") or "").partition(".")[0]

@@ -9,7 +9,7 @@ import pytest
 from protouser import ConfigurationError, ProtocolUser
 from protouser.doctor import PROBLEM, WARNING, examine
 
-HEAD = "import locust, protouser\nfrom protouser import before_call\n"
+HEAD = "import locust, protouser\nfrom protouser import before_call, regex\n"
 
 TOLD = {
     'protouser.CsvFeeder("x.csv", oder="queue")': (
@@ -20,6 +20,10 @@ TOLD = {
     ),
     'protouser.arrival_rate("20/s", jitter=1)': (
         "arrival_rate() has no option 'jitter'; it has late, poisson, seed"
+    ),
+    # as Python 3.13 says it
+    "raise TypeError(\"regex() got an unexpected keyword argument 'patern'. Did you ...?\")": (
+        "regex() has no option 'patern'; did you mean 'pattern'?"
     ),
     '@before_call(protocl="tcp")\ndef sign(call): pass': (
         "before_call() has no option 'protocl'; did you mean 'protocol'?"
@@ -46,6 +50,14 @@ def test_a_mistake_in_a_locustfile_is_told_with_its_line(tmp_path, monkeypatch, 
     file.write_text(f"{HEAD}{line}\n")
     found = [each.text for each in examine(file) if each.level == PROBLEM]
     assert found == [f"{file}:3: {TOLD[line]}"]
+
+
+def test_a_wrong_call_of_the_testers_own_is_none_of_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    file = tmp_path / "protouser_mistaken.py"
+    file.write_text(f"{HEAD}def buy(): pass\nbuy(speed=1)\n")
+    (found,) = [each.text for each in examine(file) if each.level == PROBLEM]
+    assert found.startswith(f"{file}:4 cannot be imported: TypeError: buy() got an unexpected")
 
 
 @pytest.mark.parametrize("line", list(TOLD)[:2])
