@@ -21,6 +21,7 @@ from typing import Any, Final
 import gevent
 
 from protouser._buckets import use_fine_buckets
+from protouser._class_options import check_options
 from protouser._deserted import Deserted
 from protouser._ending import Ending
 from protouser._errors import ConfigurationError
@@ -249,13 +250,13 @@ def check_hosts_of(
     check_http_users(user_classes, proxy)
     for kind in ours:
         kind.check_host(given)
-        kind.check_options(given)
+        check_options(kind, kind._client_class(given))
         kind.check_proxy(given, proxy)
 
 
 def misspelt_options(user_classes: Sequence[type[User]], given: str | None) -> list[str]:
     """A sentence for each attribute of these classes that is nearly an option; each once."""
-    ours: list[Any] = [kind for kind in user_classes if hasattr(kind, "check_options")]
+    ours: list[Any] = [kind for kind in user_classes if hasattr(kind, "check_host")]
     found = (text for kind in ours for text in misspelt(kind, kind._client_class(given)))
     return list(dict.fromkeys(found))
 

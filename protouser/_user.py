@@ -23,7 +23,6 @@ from protouser._barrier import wait_for_all
 from protouser._call import Call
 from protouser._checks import Check
 from protouser._chosen_hooks import CallHooks
-from protouser._class_options import check_options
 from protouser._client import ProtocolClient
 from protouser._closing import close_in_time
 from protouser._errors import CallTimeout, ConfigurationError
@@ -334,15 +333,6 @@ class ProtocolUser(User):
             raise ConfigurationError(
                 f"{cls.__name__}: {error}; a class that connects by itself overrides connect()"
             ) from None
-
-    @classmethod
-    def check_options(cls, given: str | None) -> None:
-        """Read the options that stand on this class, before the load starts.
-
-        Raises:
-            ConfigurationError: a value is none that the option can have.
-        """
-        check_options(cls, cls._client_class(given))
 
     @classmethod
     def check_proxy(cls, given: str | None, wanted: Any) -> None:

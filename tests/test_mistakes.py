@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from protouser import ConfigurationError, ProtocolUser
+from protouser._attach import check_hosts_of
 from protouser.doctor import PROBLEM, WARNING, examine
 
 HEAD = "import locust, protouser\nfrom protouser import before_call, regex\n"
@@ -89,7 +90,7 @@ def test_what_is_no_mistake_of_that_kind_keeps_its_traceback(run_locust, line):
 )
 def test_an_option_of_a_user_that_cannot_be_is_refused(body, words):
     with pytest.raises(ConfigurationError) as refused:
-        type("Buyer", (ProtocolUser,), body).check_options(None)
+        check_hosts_of([type("Buyer", (ProtocolUser,), body)], None)
     assert str(refused.value).startswith(f"Buyer: {words}")
 
 

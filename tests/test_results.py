@@ -18,6 +18,7 @@ from hdrh.log import HistogramLogReader
 
 from protouser import ConfigurationError, ProtocolUser, _buckets, annotate, attach, stage
 from protouser.__main__ import main
+from protouser._attach import check_hosts_of
 from protouser._figures import CANCELLED, FAILURE, RESPONSE, SERVICE, SUCCESS, WARM_UP, Figures
 from protouser._results import BASELINE, HDR, SCHEMA, compare, document
 from protouser._results._files import writable
@@ -336,7 +337,7 @@ def test_a_warm_up_that_is_no_time_is_said_before_the_test(said):
         warm_up = said
 
     with pytest.raises(ConfigurationError, match=r"warm_up = .*it is seconds, as in 10 or"):
-        Wrong.check_options(None)
+        check_hosts_of([Wrong], None)
 
 
 def seconds_of(factor, seed, seconds=40, calls=50, failures=0, drift=0.0):

@@ -5,6 +5,7 @@ import locust  # noqa: F401  first: it patches the standard library for gevent
 import pytest
 
 from protouser import ConfigurationError, ProtocolUser
+from protouser._attach import check_hosts_of
 from protouser_grpc import GrpcUser
 from protouser_mqtt import MqttUser
 from protouser_socket import TcpUser, UdpUser
@@ -50,17 +51,17 @@ def test_a_class_is_refused_in_the_words_of_its_client(base, body):
     with pytest.raises(ConfigurationError) as opened:
         client_class(url, **body)
     with pytest.raises(ConfigurationError) as refused:
-        type("Person", (base,), {"host": url, **body}).check_options(None)
+        check_hosts_of([type("Person", (base,), {"host": url, **body})], None)
     assert str(refused.value) == f"Person: {opened.value}"
 
 
 @pytest.mark.parametrize("base", URLS)
 def test_what_a_class_inherits_or_has_for_each_user_is_fine(base):
     body = {"host": URLS[base], "timeout": property(lambda self: 5), "buffer": 7}
-    type("Person", (base,), body).check_options(None)
+    check_hosts_of([type("Person", (base,), body)], None)
 
 
 def test_options_for_a_client_that_is_found_by_its_scheme_are_looked_at():
     Person = type("Person", (ProtocolUser,), {"host": "tcp://localhost:1", "buffer": 0})
     with pytest.raises(ConfigurationError, match=r"^Person: buffer=0 is no number"):
-        Person.check_options(None)
+        check_hosts_of([Person], None)

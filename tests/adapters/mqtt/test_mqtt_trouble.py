@@ -28,6 +28,7 @@ from protouser import (
     now,
     open_client,
 )
+from protouser._attach import check_hosts_of
 from protouser.testing import load
 from protouser_mqtt import MqttClient, MqttRefused, MqttUser, Will
 from protouser_mqtt._connection import Connection
@@ -784,12 +785,12 @@ def test_ports_that_are_not_named():
 
 def test_mistakes_of_a_class_are_found_before_the_load():
     with pytest.raises(ConfigurationError, match=r"^Old: version=2 is no version of MQTT"):
-        type("Old", (MqttUser,), {"host": "mqtt://localhost", "version": 2}).check_options(None)
+        check_hosts_of([type("Old", (MqttUser,), {"host": "mqtt://localhost", "version": 2})], None)
 
 
 def test_an_option_that_each_user_has_his_own_of_is_not_looked_at_before_the_load():
     body = {"host": "mqtt://localhost", "client_id": property(lambda self: f"user-{id(self)}")}
-    type("Named", (MqttUser,), body).check_options(None)
+    check_hosts_of([type("Named", (MqttUser,), body)], None)
 
 
 def test_a_password_is_in_no_text(scripted):

@@ -20,6 +20,7 @@ from protouser import (
     ProtouserError,
     now,
 )
+from protouser._attach import check_hosts_of
 from protouser_websocket import WebSocketClient, WebSocketUser
 
 from .conftest import SOON, unmasked, upgrade, upgrade_answer
@@ -143,13 +144,13 @@ def test_a_parsed_url_is_as_good():
 def test_mistakes_of_a_class_are_found_before_the_load(body, text):
     Chat = type("Chat", (WebSocketUser,), {"host": "ws://localhost", **body})
     with pytest.raises(ConfigurationError) as caught:
-        Chat.check_options(None)
+        check_hosts_of([Chat], None)
     assert str(caught.value) == f"Chat: {text}"
 
 
 def test_an_option_that_each_user_has_his_own_of_is_not_looked_at_before_the_load():
     body = {"host": "ws://localhost", "origin": property(lambda self: f"http://{id(self)}")}
-    type("Chat", (WebSocketUser,), body).check_options(None)
+    check_hosts_of([type("Chat", (WebSocketUser,), body)], None)
 
 
 # -- connecting ------------------------------------------------------------------------------------
