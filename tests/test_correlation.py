@@ -150,7 +150,7 @@ def test_overdue_requests_end_and_the_others_go_on(inbox):
 
 
 def test_a_timeout_says_that_the_function_raised_on_what_came(inbox):
-    request = asking(inbox, 1, timeout=0.05)
+    request = asking(inbox, 1, timeout=0.3)
     inbox.deliver({"id": 1}, 1.0)
     with pytest.raises(CallTimeout, match="correlate= raised KeyError on a message that came"):
         request.get(timeout=SOON)

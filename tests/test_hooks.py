@@ -66,20 +66,20 @@ def nothing_said():
 
 def test_hooks_of_the_test_come_first_then_bases_then_the_class():
     own = before_call(protocol="Per*")(lambda self, call: SAID.append(("class", self.word)))
-    load(user(measured("of the module"), MixIn, own=own), users=1, seconds=5)
+    load(user(measured("of the module"), MixIn, own=own), users=1, seconds=60)
     assert SAID == [("module", "mixed in"), ("mix-in", "mixed in"), ("class", "mixed in")]
 
 
 def test_a_hook_of_another_protocol_or_name_is_left_out():
     own = before_call("*", protocol="grpc")(lambda self, call: SAID.append("grpc"))
-    load(user(measured("else"), MixIn, own=own), users=1, seconds=5)
+    load(user(measured("else"), MixIn, own=own), users=1, seconds=60)
     assert SAID == []
 
 
 def test_hooks_of_one_module_are_not_those_of_another_test():
     stranger = user(measured("of the module"), word="none")
     stranger.__module__ = ProtocolUser.__module__
-    load(stranger, users=1, seconds=5)
+    load(stranger, users=1, seconds=60)
     assert SAID == []
 
 
@@ -99,7 +99,7 @@ def test_classes_and_modules_that_are_no_usual_ones_have_their_hooks(monkeypatch
         own = before_call("of the module*")(lambda self, call: SAID.append("class"))
         base = type("Base", (), {"word": "odd"})
         base.__module__ = odd
-        load(user(measured("of the module"), base, MixIn, own=own), users=1, seconds=5)
+        load(user(measured("of the module"), base, MixIn, own=own), users=1, seconds=60)
         assert SAID == [("module", "odd"), ("mix-in", "odd"), "class"], odd
 
 
@@ -127,7 +127,7 @@ def test_a_hook_stays_a_method_that_can_be_called_and_overridden():
     Quiet().of_the_mixin(None)
     assert SAID == [("mix-in", "mixed in"), "overridden, and no hook any more"]
     SAID.clear()
-    load(user(measured("of the module"), Quiet), users=1, seconds=5)
+    load(user(measured("of the module"), Quiet), users=1, seconds=60)
     assert SAID == [("module", "mixed in")]
 
 
@@ -137,7 +137,7 @@ def test_one_function_may_have_several_moments():
     def both(self, call):
         SAID.append(call.outcome)
 
-    load(user(measured("once"), both=both), users=1, seconds=5)
+    load(user(measured("once"), both=both), users=1, seconds=60)
     assert SAID == [None, "success"]
 
 
@@ -235,7 +235,7 @@ def test_the_locust_command_runs_the_hooks_of_all_modules(run_locust, tmp_path):
         "-u",
         "1",
         "-t",
-        "5s",
+        "50s",
     )
     assert run.row("Maker", "renamed")["num_requests"] >= 1, run
 
@@ -248,7 +248,7 @@ def test_a_hook_of_failures_costs_nothing_where_nothing_failed():
                     sale.failure("sold out")
 
     own = on_failure("sale")(lambda self, call: SAID.append(call.outcome))
-    row = load(user(call, own=own), users=1, seconds=5)["Person", "sale"]
+    row = load(user(call, own=own), users=1, seconds=60)["Person", "sale"]
     assert SAID == ["failure"]
     assert row.percentile(1.0, series="hooks", outcome="failure") > 0
     assert (row.successes, "hooks" in row.series()) == (2, False)
