@@ -9,10 +9,8 @@ import contextlib
 import gc
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -30,6 +28,7 @@ from hypothesis import HealthCheck, settings
 
 from protouser.feeders import _feeding
 
+from .ports import free_port
 from .results_schema import check_folder
 from .sharing import ALONE, FOLDER, run_shared, split
 
@@ -256,16 +255,6 @@ def run_locust(tmp_path: Path) -> Callable[..., LocustRun]:
         return LocustRun(*ended, json.loads(written.read_text()) if written.exists() else [])
 
     return run
-
-
-def free_port() -> int:
-    """A port that nobody listens on, below those that the system gives to clients by itself."""
-    for _ in range(100):
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port between 20,000 and 32,000")
 
 
 def _run_and_end(command: list[str], folder: Path, timeout: float) -> tuple[int, str, str]:

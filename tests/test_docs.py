@@ -16,8 +16,8 @@ import pytest
 
 from protouser import CsvFeeder
 
-from .conftest import free_port
 from .doc_blocks import Setting, blocks_of, run
+from .ports import free_port
 
 PAGES = ["docs/feeders.md"]
 

@@ -30,8 +30,8 @@ from gevent.server import StreamServer
 from protouser import ProtocolUser
 from protouser.testing import ScriptedServer, capture
 
-from .conftest import free_port
 from .doc_blocks import FENCE, ROOT, Setting, blocks_of, run
+from .ports import free_port
 from .test_docs import PAGES as PAGES_ON_DATA
 
 with pytest.MonkeyPatch.context() as patch:  # servers are started here while clients are open

@@ -7,7 +7,6 @@ file, the server is started as the head says, and must have counted what we did.
 from __future__ import annotations
 
 import contextlib
-import random
 import re
 import shutil
 import socket
@@ -20,6 +19,7 @@ import gevent
 import pytest
 
 from protouser import now
+from tests.ports import free_port
 from tests.test_examples import EXAMPLES, USERS, assert_both_counted, commands, successes
 
 PACKAGES = {
@@ -29,7 +29,6 @@ PACKAGES = {
     "inetd": "xinetd",
 }
 PORT = re.compile(r"\b71[0-9]{2}\b")
-PORTS = (20_000, 32_000)  # below those that the system picks by itself
 PATHS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 SOON = 60.0
 
@@ -54,21 +53,6 @@ class Running:
         return answer
 
 
-def free_port() -> str:
-    """A port that is free for TCP and for UDP."""
-    for _ in range(100):
-        port = random.randint(*PORTS)
-        with (
-            socket.socket() as stream,
-            socket.socket(type=socket.SOCK_DGRAM) as datagrams,
-            contextlib.suppress(OSError),
-        ):
-            stream.bind(("127.0.0.1", port))
-            datagrams.bind(("127.0.0.1", port))
-            return str(port)
-    raise AssertionError("no free port")
-
-
 def copied(example: str, folder: Path) -> list[str]:
     """Copy an example with other ports in its files; return these."""
     shutil.copytree(EXAMPLES / example, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -76,7 +60,7 @@ def copied(example: str, folder: Path) -> list[str]:
     for file in sorted(folder.iterdir()):
         text = file.read_text()
         for port in PORT.findall(text):
-            ports.setdefault(port, free_port())
+            ports.setdefault(port, str(free_port()))
         file.write_text(PORT.sub(lambda found: ports[found[0]], text))
     return list(ports.values())
 

@@ -11,7 +11,7 @@ from protouser import ConfigurationError
 from protouser._figures import CANCELLED, FAILURE, SERVICE, SUCCESS, Figures
 from protouser._results import EXPORTER, exposition
 
-from .conftest import free_port
+from .ports import free_port
 
 
 def samples(text):

@@ -76,7 +76,7 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("untidy")
     tests = folder / "tests"
     tests.mkdir()
-    for name in ("conftest.py", "results_schema.py", "sharing.py"):
+    for name in ("conftest.py", "ports.py", "results_schema.py", "sharing.py"):
         shutil.copy(Path(__file__).with_name(name), tests)
     shutil.copy(Path(__file__).parents[1] / "pyproject.toml", folder)
     (tests / "test_untidy.py").write_text(UNTIDY)

@@ -25,7 +25,7 @@ from protouser import (
 )
 from protouser.testing import capture, load
 
-from .conftest import free_port
+from .ports import free_port
 
 KIND = "widget"
 LONG = 60  # seconds, for what ends by itself long before

@@ -19,7 +19,7 @@ import pytest
 from protouser._errors import ConfigurationError
 from protouser.monitor import MONITOR, Reader, Selector, Target, samples_of
 
-from .conftest import free_port
+from .ports import free_port
 
 LOCUSTFILE = """
 from locust import constant, task

@@ -22,7 +22,7 @@ def project(tmp_path):
     """A checkout with four files of tests, one of which fails and one of which measures."""
     tests = tmp_path / "tests"
     tests.mkdir()
-    for name in ("conftest.py", "results_schema.py", "sharing.py"):
+    for name in ("conftest.py", "ports.py", "results_schema.py", "sharing.py"):
         shutil.copy(TESTS / name, tests)
     shutil.copy(TESTS.parent / "pyproject.toml", tmp_path)
     for number in range(4):

@@ -2,8 +2,6 @@
 
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
@@ -12,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.ports import free_port
 from tests.results_schema import check_folder
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 PATIENCE = 100
-PORTS = (20_000, 32_000)  # below those that the system picks by itself
 
 
 class Locusts:
@@ -26,13 +24,13 @@ class Locusts:
         self.folder = folder
         self.results_file = folder / "results.json"
         self.started = []
-        self.port = _free_port()
+        self.port = free_port()
 
     def start(self, *options, locustfile=LOCUSTFILE, **environment):
         """A locust process in a group of its own; its output goes to a file."""
         log = self.folder / f"log{len(self.started)}.txt"
         if "--processes" in options:  # not the usual port, where another test may listen
-            port = _free_port()
+            port = free_port()
             options = (*options, "--master-bind-host", "127.0.0.1", "--master-bind-port", port)
             options = (*options, "--master-host", "127.0.0.1", "--master-port", port)
         with log.open("wb") as output:
@@ -135,16 +133,3 @@ def _family(process):
         return [*parent.children(recursive=True), parent]
     except psutil.NoSuchProcess:
         return []
-
-
-def _free_port():
-    """A port that nobody listens on, and that the system gives to no client meanwhile."""
-    for _ in range(100):
-        port = random.randint(*PORTS)
-        with socket.socket() as listener:
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError(f"no free port between {PORTS[0]} and {PORTS[1]}")

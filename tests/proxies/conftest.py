@@ -8,7 +8,6 @@ import contextlib
 import importlib
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -22,6 +21,7 @@ import trustme
 
 from protouser import now
 from protouser.testing import capture
+from tests.ports import free_port
 
 # Servers are started here while clients of gRPC may be open; grpc looks when it is imported.
 with pytest.MonkeyPatch.context() as patch:
@@ -30,16 +30,6 @@ with pytest.MonkeyPatch.context() as patch:
 
 WITHIN = 60.0
 USER, PASSWORD = "tester", "s3cret"  # tinyproxy takes letters and digits only
-
-
-def free_port():
-    """A port that nobody listens on, and that no client gets: such a one may connect to itself."""
-    for _ in range(100):
-        port = random.randint(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as sock:
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
 
 
 def eventually(condition, what):

@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
-from .conftest import PASSWORD, USER, free_port
+from tests.ports import free_port
+
+from .conftest import PASSWORD, USER
 
 WRONG = "Tr0ub@dor"  # an "@" may stand in a password, and so end what is taken for one too early
 
