@@ -57,4 +57,4 @@ class ExitGuard:
             print_stats(runner.stats, current=False)
             print_percentile_stats(runner.stats)
             print_error_report(runner.stats)
-        environment.events.quit.fire(exit_code=environment.process_exit_code)
+        environment.events.quit.fire(exit_code=environment.process_exit_code or 1)
