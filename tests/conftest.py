@@ -81,26 +81,27 @@ class Belongings:
     descriptors: frozenset[tuple[str, str]]
     children: frozenset[str]
     threads: dict[int, str]
-    pool_size: int
 
     @classmethod
     def now(cls) -> Belongings:
-        """Look at the process; native threads are those that Python has a frame of."""
-        threads = {ident: str(frame) for ident, frame in sys._current_frames().items()}
-        pool_size = gevent.get_hub().threadpool.size
-        return cls(frozenset(_descriptors()), frozenset(_children()), threads, pool_size)
+        """Look at the process; workers of the hub's own pool do not count as native threads."""
+        # By their idents, not their number: one of them may be there before Python has its frame.
+        pool = {
+            worker._thread_ident for worker in list(gevent.get_hub().threadpool._worker_greenlets)
+        }
+        frames = sys._current_frames().items()
+        threads = {ident: str(frame) for ident, frame in frames if ident not in pool}
+        return cls(frozenset(_descriptors()), frozenset(_children()), threads)
 
     def not_in(self, before: Belongings, with_threads: bool) -> list[str]:
-        """Name what is here and was not before; workers of the hub's own pool do not count."""
+        """Name what is here and was not before."""
         named = [f"child process {pid}" for pid in self.children - before.children]
         if not with_threads:
             return named
         opened = sorted(self.descriptors - before.descriptors)
         named += [f"descriptor {number}, {target}" for number, target in opened]
         started = [place for ident, place in self.threads.items() if ident not in before.threads]
-        if len(started) > self.pool_size - before.pool_size:
-            named += [f"native thread at {place}" for place in started]
-        return named
+        return named + [f"native thread at {place}" for place in started]
 
 
 def _descriptors() -> Iterator[tuple[str, str]]:
