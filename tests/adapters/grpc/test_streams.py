@@ -22,7 +22,7 @@ from protouser.testing import load
 from protouser_grpc import GrpcError, GrpcTimeout, GrpcUser
 
 COUNT, SUM, TALK = "test.Greeter/Count", "test.Greeter/Sum", "test.Greeter/Talk"
-SOON = 10.0
+SOON = 30.0  # only a hang takes longer
 AIO = pytest.mark.parametrize("engine", ["aio"])  # what no engine has to do with
 
 
@@ -58,14 +58,17 @@ def outcomes(reports):
 
 
 def test_answers_are_iterated_and_timed_as_one_call(stub, stubs, environment, reports):
-    numbers = [one.number for one in stub.Count(stubs[0].CountRequest(to=5, gap_ms=40))]
-    assert numbers == [1, 2, 3, 4, 5]
+    began = now()
+    answers = stub.Count(stubs[0].CountRequest(to=5, gap_ms=40))
+    assert next(answers).number == 1
+    until_the_first = now() - began
+    assert [one.number for one in answers] == [2, 3, 4, 5]
     (report,) = reports
     assert (report.name, report.exception, report.response) == (COUNT, None, 5)
     assert report.response_time > 4 * 40
     assert counters(environment, COUNT) == {"messages": 5}
     first = attach(environment).figures.timed["grpc", COUNT, "first message", "success"]
-    assert first.percentile(1.0) / 1e6 < report.response_time / 2
+    assert first.percentile(1.0) / 1e9 < until_the_first * 1.01
 
 
 def test_many_answers_come_in_order(client):
@@ -73,8 +76,8 @@ def test_many_answers_come_in_order(client):
 
 
 def test_a_reader_who_is_slower_than_the_server_holds_it_back(client, greeter):
-    size = 20_000
-    answers = client.call(COUNT, {"to": size})
+    size = 10_000
+    answers = client.call(COUNT, {"to": size}, timeout=4 * SOON)
     assert next(answers).number == 1
     gevent.sleep(0.3)
     assert greeter.stats()["active"] in (0, 1)
@@ -93,11 +96,11 @@ def test_the_error_of_a_stream_comes_after_its_answers(stub, stubs, environment,
 
 
 def test_a_stream_has_a_deadline(client, reports):
-    answers = client.call(COUNT, {"to": 1000, "gap_ms": 50}, timeout=0.3)
+    answers = client.call(COUNT, {"to": 1200, "gap_ms": 50}, timeout=0.3)
     began = now()
     with pytest.raises(GrpcTimeout):
         list(answers)
-    assert now() - began < SOON / 2
+    assert now() - began < SOON
     assert outcomes(reports) == [(COUNT, "DEADLINE_EXCEEDED: no answer within 0.3 s")]
 
 
@@ -303,13 +306,13 @@ def test_a_stream_of_answers_is_a_block_by_itself(client, stub, stubs):
 
 def test_a_server_that_does_not_read_holds_the_writer_back(client):
     with pytest.raises(CallTimeout, match="the server does not read"):
-        say(client, "sleep 30", *["x" * 10_000] * 5000, timeout=0.3)
+        say(client, "sleep 90", *["x" * 10_000] * 5000, timeout=0.3)
 
 
 def test_a_killed_conversation_is_cancelled_everywhere(client, environment, greeter, reports):
     def converse():
         with client.stream(TALK) as talk:
-            talk.send({"text": "sleep 30"})
+            talk.send({"text": "sleep 90"})
             talk.receive()
 
     talking = [gevent.spawn(converse) for _ in range(3)]
@@ -331,6 +334,7 @@ def test_metadata_of_a_stream(client):
 
 def test_streams_that_a_user_keeps_end_with_him(greeter, engine):
     kind = engine
+    listening = []
 
     class Listener(GrpcUser):
         host = greeter.url
@@ -341,9 +345,10 @@ def test_streams_that_a_user_keeps_end_with_him(greeter, engine):
         def listen(self):
             self.numbers = self.client.call(COUNT, {"to": 100_000, "gap_ms": 10})
             next(self.numbers)
-            gevent.sleep(SOON)
+            listening.append(self)
+            gevent.sleep(2 * SOON)
 
-    results = load(Listener, users=3, seconds=0.5)
+    results = load(Listener, users=3, seconds=SOON, until=lambda: len(listening) == 3)
     row = results["grpc", COUNT]
     assert (row.successes, row.failures, row.cancelled) == (0, 0, 3)
     greeter.wait_for(lambda stats: (stats["active"], stats["connections"]) == (0, 0))
@@ -385,7 +390,7 @@ def test_streams_take_slots_and_their_response_time_counts_from_them(greeter):
                 talk.send({"text": "hi"})
                 talk.receive()
 
-    results = load(Talker, users=4, seconds=20)
+    results = load(Talker, users=4, seconds=2 * SOON)
     (schedule,) = schedules(results.figures)
     assert schedule["planned"] == schedule["started"] == Talker.opened == 20
     times = results["grpc", TALK].series()
@@ -402,7 +407,7 @@ def test_streams_that_are_open_when_a_scheduled_test_stops_are_cancelled_at_once
 
         @task
         def listen(self):
-            with self.client.stream(TALK, timeout=60) as talk:
+            with self.client.stream(TALK, timeout=3 * SOON) as talk:
                 Listener.opened += 1
                 talk.receive()  # nothing comes
 

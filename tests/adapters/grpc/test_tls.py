@@ -11,7 +11,7 @@ from protouser.testing import capture
 from protouser_grpc import GrpcClient
 
 HELLO = "test.Greeter/SayHello"
-SOON = 10.0
+SOON = 30.0  # only a hang takes longer
 
 
 @pytest.fixture(params=["aio", "gevent"])

@@ -42,6 +42,7 @@ class Greeter:
         self.by_method: Counter[str] = Counter()
         self.active = self.cancelled = 0
         self.peers: set[str] = set()
+        self.meetings: dict[int, asyncio.Barrier] = {}
 
     @contextlib.contextmanager
     def seen(self, method: str, context: Any) -> Iterator[None]:
@@ -75,6 +76,9 @@ class Greeter:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such user")
         if word == "sleep":
             await asyncio.sleep(float(number))
+        if word == "meet":  # it is answered when so many calls of it are under way
+            parties = int(number)
+            await self.meetings.setdefault(parties, asyncio.Barrier(parties)).wait()
         return "x" * int(number) if word == "size" else f"Hello, {text}"
 
     async def Count(self, request: Any, context: Any) -> AsyncIterator[Any]:
