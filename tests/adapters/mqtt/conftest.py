@@ -7,6 +7,7 @@ from locust.env import Environment
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from protouser import attach, now
 from protouser.testing import capture
 from protouser_mqtt import MqttClient
 
-SOON = 8.0
+SOON = 30.0  # only a hang takes longer
 PROGRAM = Path(__file__).with_name("broker_program.py")
 MOSQUITTO = shutil.which(
     "mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
@@ -38,9 +39,12 @@ def until(condition, what="the condition"):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One below those that the system gives to clients by itself: it stays free meanwhile."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def listens(port):

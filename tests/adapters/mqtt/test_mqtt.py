@@ -6,7 +6,7 @@ from locust import constant, task
 
 import subprocess
 import sys
-from contextlib import contextmanager
+from collections import Counter
 
 import gevent
 import pytest
@@ -230,10 +230,12 @@ def test_many_greenlets_publish_on_one_connection(mosquitto, client_of, reports)
 def test_a_broker_that_is_restarted_in_the_middle_of_a_test(own_mosquitto, version):
     """Every publish is told: acknowledged, or failed; afterwards all is as before."""
 
+    rounds, refused = Counter(), set()
+
     class Sensor(MqttUser):
         host = own_mosquitto.url
         wait_time = constant(0.01)
-        timeout = 2.0
+        timeout = SOON
         connect_backoff = 0.1
 
         def on_start(self):
@@ -241,16 +243,31 @@ def test_a_broker_that_is_restarted_in_the_middle_of_a_test(own_mosquitto, versi
 
         @task
         def report(self):
-            self.client.publish("open/{id}", b"x", 1, fields={"id": id(self)})
-            self.client.receive()
+            try:
+                self.client.publish("open/{id}", b"x", 1, fields={"id": id(self)})
+                self.client.receive()
+            except ConnectFailed:
+                refused.add(self)
+                raise
+            rounds[self] += 1
+
+    def all_users_did(number):
+        return len(rounds) == 5 and min(rounds.values()) >= number
+
+    def work():
+        until(lambda: all_users_did(3), "the first rounds")
+        own_mosquitto.stop()
+        until(lambda: len(refused) == 5, "an attempt of each that is refused")
+        own_mosquitto.start()
+        for _ in range(2):  # all are back after the first time
+            rounds.clear()
+            until(lambda: all_users_did(5), "the next rounds")
+        return True
 
     Sensor.version = version
-    running = gevent.spawn(load, Sensor, users=5, seconds=3, stop_timeout=3)
-    gevent.sleep(0.7)
-    own_mosquitto.stop()
-    gevent.sleep(0.3)
-    own_mosquitto.start()
-    results = running.get(timeout=30)
+    working = gevent.spawn(work)
+    results = load(Sensor, users=5, seconds=4 * SOON, stop_timeout=SOON, until=working.ready)
+    assert working.get()
     assert results.errors == []
     connects = results["mqtt", "connect"]
     assert connects.successes == 10
@@ -263,18 +280,22 @@ def test_a_broker_that_is_restarted_in_the_middle_of_a_test(own_mosquitto, versi
 
 
 def test_nothing_stays_connected_after_the_stop(own_mosquitto):
+    connected = []
+
     class Idle(MqttUser):
         host = own_mosquitto.url
 
         @task
         def wait(self):
-            gevent.sleep(5)
+            connected.append(self)
+            gevent.sleep(2 * SOON)
 
-    results = load(Idle, users=10, seconds=0.5)
+    results = load(Idle, users=10, seconds=SOON, until=lambda: len(connected) == 10)
     assert results["mqtt", "connect"].successes == 10
     until(lambda: own_mosquitto.connections() == 0, "the end of the connections")
-    log = (own_mosquitto.folder / "log").read_text()
-    assert log.count("disconnected.") == 10
+    file = own_mosquitto.folder / "log"
+    until(lambda: file.read_text().count("disconnected.") == 10, "the goodbyes")
+    log = file.read_text()
     assert "closed its connection" not in log.replace("<unknown> closed", "")
 
 
@@ -294,17 +315,11 @@ def test_a_broker_that_hangs_up_on_the_other_version(iotcore, asked, listener, r
     )
 
 
-@contextmanager
-def taking(seconds):
-    began = now()
-    yield
-    assert now() - began < seconds
-
-
 def test_closing_is_instant_and_the_next_call_connects_anew(mosquitto, client_of, reports):
-    client = client_of(mosquitto.url)
-    with taking(1):
-        client.close()
-        client.close()
+    client = client_of(mosquitto.url, close_timeout=3 * SOON)
+    began = now()
+    client.close()
+    client.close()
+    assert now() - began < SOON, "it waits for nothing"
     client.publish("open/a", b"x", 1)
     assert [name for name, _ in rows(reports)] == ["connect", "connect", "publish open/a"]

@@ -85,9 +85,9 @@ def test_a_broker_that_never_answers_the_connect(scripted, client_of, reports):
     broker = scripted(connack_after=None)
     began = now()
     with pytest.raises(ConnectFailed):
-        client_of(broker.url, connect_timeout=SHORT)
-    assert SHORT <= now() - began < SOON
-    text = f"no CONNACK from {broker.url} within 0.2 s; does it speak MQTT there?"
+        client_of(broker.url, connect_timeout=1)  # time to connect in
+    assert 1 <= now() - began < SOON
+    text = f"no CONNACK from {broker.url} within 1 s; does it speak MQTT there?"
     assert failures(reports) == [("connect", text)]
     until(lambda: broker.seen("open") == 0, "the end of the connection")
 
@@ -182,20 +182,22 @@ def test_a_broker_that_never_acknowledges(scripted, qos, client_of, reports):
 def test_a_late_acknowledgement_is_not_that_of_the_next_message(scripted, client_of):
     client = client_of(scripted().url, version=5)
     with pytest.raises(CallTimeout):
-        client.publish("sleep/0.2", b"x", 1, timeout=0.1)
+        client.publish("sleep/1", b"x", 1, timeout=0.1)
     assert client.publish("t/1", b"x", 1) == "Success"
-    gevent.sleep(0.2)
+    # this one's acknowledgement comes after the late one
+    assert client.publish("sleep/1", b"x", 1) == "No matching subscribers"
     assert client.publish("t/1", b"x", 1) == "Success"
 
 
 def test_messages_that_are_ignored_are_the_only_failures(scripted, client_of, reports):
     broker = scripted(ignores_every=20)
     client = client_of(broker.url)
-    for _ in range(60):
-        try:
-            client.publish("t/1", b"x", 1, timeout=SHORT)
-        except CallTimeout:
-            continue
+    for number in range(1, 61):
+        if number % 20:
+            client.publish("t/1", b"x", 1)
+        else:
+            with pytest.raises(CallTimeout):
+                client.publish("t/1", b"x", 1, timeout=SHORT)
     assert len(failures(reports)) == 3
     assert broker.seen("accepted") == 1
 
@@ -232,19 +234,31 @@ def test_a_subscription_that_is_never_acknowledged(scripted, client_of, reports)
     assert failures(reports) == [("subscribe a/#", "no SUBACK within 0.2 s")]
 
 
-def test_the_brokers_receive_maximum_is_never_exceeded(scripted, client_of, reports, environment):
+def test_the_brokers_receive_maximum_is_never_exceeded(scripted, client_of, environment):
     broker = scripted(receive_maximum=2, ack_after=0.05)
     client = client_of(broker.url, version=5)
-    sending = [gevent.spawn(client.publish, "t/1", b"x", 1 + n % 2) for n in range(8)]
+    spent = {}
+
+    def send(number):
+        began = now()
+        client.publish("t/1", b"x", 1 + number % 2, name=f"{number}")
+        spent[f"{number}"] = now() - began
+
+    sending = [gevent.spawn(send, number) for number in range(8)]
     gevent.joinall(sending, timeout=SOON, raise_error=True)
     seen = broker.seen()
     assert (seen["most_in_flight"], seen["publishes"], seen["accepted"]) == (2, 8, 1)
-    figures = attach(environment).own_figures()
-    assert figures.timed["mqtt", "publish t/1", "queue", "success"].count == 6
-    slowest = max(report.response_time for report in reports if report.name == "publish t/1")
-    queued = figures.timed["mqtt", "publish t/1", "queue", "success"].percentile(1) / 1e6
-    assert queued > 2 * 45
-    assert slowest < queued + 45, "waiting for a place is not the broker's time"
+    timed = attach(environment).own_figures().timed
+    queued = {
+        key[1]: histogram.percentile(1) / 1e9
+        for key, histogram in timed.items()
+        if key[2] == "queue"
+    }
+    assert len(queued) == 6
+    assert max(queued.values()) > 2 * 0.045
+    for name, seconds in queued.items():
+        took = timed["mqtt", name, "service", "success"].percentile(1) / 1e9
+        assert seconds + took < spent[name] * 1.01, "waiting for a place is not the broker's time"
 
 
 def test_our_own_limit_in_flight(scripted, client_of):
@@ -256,10 +270,10 @@ def test_our_own_limit_in_flight(scripted, client_of):
 
 
 def test_a_message_that_finds_no_place_in_time(scripted, client_of, reports):
-    broker = scripted(ack_after=0.5)
+    broker = scripted()
     client = client_of(broker.url, max_in_flight=1)
-    first = gevent.spawn(client.publish, "t/1", b"x", 1)
-    gevent.sleep(0.05)
+    first = gevent.spawn(client.publish, "sleep/2", b"x", 1)
+    until(lambda: broker.seen("publishes") == 1, "the first message")
     with pytest.raises(CallTimeout, match=r"^not sent within 0\.2 s: as many messages as may be"):
         client.publish("t/2", b"x", 1, timeout=SHORT)
     first.get(timeout=SOON)
@@ -272,9 +286,9 @@ def test_when_all_places_wait_in_vain_a_new_connection_is_made(scripted, client_
     client = client_of(broker.url, max_in_flight=2)
     for _ in range(4):
         with pytest.raises(CallTimeout):
-            client.publish("t/1", b"x", 1, timeout=0.05)
+            client.publish("t/1", b"x", 1, timeout=0.5)  # time to connect anew in
     assert [name for name, _ in rows(reports)].count("connect") == 2
-    assert failures(reports) == [("publish t/1", "no PUBACK within 0.05 s")] * 4
+    assert failures(reports) == [("publish t/1", "no PUBACK within 0.5 s")] * 4
 
 
 def test_a_message_that_was_killed_or_timed_out_by_the_user_leaves_the_connection_well(
@@ -282,13 +296,13 @@ def test_a_message_that_was_killed_or_timed_out_by_the_user_leaves_the_connectio
 ):
     broker = scripted()
     client = client_of(broker.url)
-    killed = gevent.spawn(client.publish, "sleep/0.1", b"x", 1)
-    gevent.sleep(0.02)
+    killed = gevent.spawn(client.publish, "sleep/2", b"x", 1)
+    until(lambda: broker.seen("publishes") == 1, "the message")
     killed.kill()
     with gevent.Timeout(0.05, False):
-        client.publish("sleep/0.1", b"x", 1)
+        client.publish("sleep/2", b"x", 1)
     assert client.publish("t/1", b"x", 1) == "Success"
-    assert failures(reports) == [("publish sleep/0.1", "timed out after 0.05 s")]
+    assert failures(reports) == [("publish sleep/2", "timed out after 0.05 s")]
     assert broker.seen("accepted") == 1
 
 
@@ -299,9 +313,9 @@ def test_the_end_while_waiting_is_told_to_everybody_who_waits(scripted, client_o
     broker = scripted()
     client = client_of(broker.url)
     waiting = [
-        gevent.spawn(client.publish, "sleep/5", b"x", 1),
-        gevent.spawn(client.publish, "sleep/5", b"x", 2),
-        gevent.spawn(client.subscribe, "sleep/5"),
+        gevent.spawn(client.publish, "sleep/60", b"x", 1),
+        gevent.spawn(client.publish, "sleep/60", b"x", 2),
+        gevent.spawn(client.subscribe, "sleep/60"),
         gevent.spawn(client.receive),
     ]
     gevent.sleep(0.05)
@@ -314,7 +328,7 @@ def test_the_end_while_waiting_is_told_to_everybody_who_waits(scripted, client_o
 
 def test_who_waits_for_a_place_is_told_as_well(scripted, client_of):
     client = client_of(scripted().url, max_in_flight=1)
-    waiting = [gevent.spawn(client.publish, "sleep/5", b"x", 1) for _ in range(3)]
+    waiting = [gevent.spawn(client.publish, "sleep/60", b"x", 1) for _ in range(3)]
     gevent.sleep(0.05)
     client.publish("close")
     gevent.joinall(waiting, timeout=SOON)
@@ -375,13 +389,14 @@ def test_a_subscription_is_made_again_under_its_name(scripted, client_of, report
 def test_a_connection_without_all_its_subscriptions_is_not_kept(scripted, client_of):
     broker = scripted()
     client = client_of(broker.url)
-    client.subscribe("sleep/0.2")
+    client.subscribe("sleep/1")
     client.publish("close")
     until(lambda: client.offline, "the end")
-    with gevent.Timeout(0.05, False):
-        client.publish("t/1", b"x", 1)
+    coming_back = gevent.spawn(client.publish, "t/1", b"x", 1)
+    until(lambda: len(broker.seen("subscribes")) == 2, "the second subscription")
+    coming_back.kill()
     assert client.publish("t/1", b"x", 1) == "Success"
-    assert broker.seen("subscribes") == ["sleep/0.2"] * 3
+    assert broker.seen("subscribes") == ["sleep/1"] * 3
     assert broker.seen("accepted") == 3
 
 
@@ -396,7 +411,7 @@ def test_who_looks_for_another_message_than_the_kept_ones_comes_back(scripted, c
         client.receive("b")
     for _ in range(2):
         with pytest.raises(CallTimeout, match="no message within"):
-            client.receive("b", timeout=0.05)
+            client.receive("b", timeout=0.5)  # time to connect anew in
     assert client.receive("a").payload == b"AB"
     assert broker.seen("accepted") == 2
 
@@ -425,7 +440,7 @@ def test_a_connection_that_ends_while_a_hook_takes_its_time_is_lost(scripted):
 
 
 def test_closing_while_another_greenlet_connects_leaves_no_connection(scripted, client_of):
-    broker = scripted(connack_after=0.1)
+    broker = scripted(connack_after=1)
     client = client_of(broker.url)
     client.publish("close")
     until(lambda: client.offline, "the end")
@@ -638,13 +653,13 @@ def test_closing_does_not_wait_for_a_broker_that_does_not_read():
 
         serving = gevent.spawn(serve)
         url = f"mqtt://127.0.0.1:{listener.getsockname()[1]}"
-        client = MqttClient(url, timeout=SOON).open()
+        client = MqttClient(url, timeout=SOON, close_timeout=3 * SOON).open()
         accepted = serving.get(timeout=SOON)
         sending = gevent.spawn(client.publish, "t/1", b"x" * 30_000_000)
         gevent.sleep(0.1)
         began = now()
         client.close()
-        assert now() - began < 2
+        assert now() - began < SOON
         sending.join(SOON)
         assert isinstance(sending.exception, ConnectionLost)
         accepted.close()

@@ -199,7 +199,7 @@ def test_a_user_who_only_listens_comes_back_by_himself(own_mosquitto):
             until(heard, "the news")
             until(lambda: own_mosquitto.connections() == 5, "all five")
 
-    results = run_while(User, restart, users=4, seconds=15)
+    results = run_while(User, restart, users=4, seconds=3 * SOON)
     connects = results["mqtt", "connect"]
     assert connects.successes == 8
     assert connects.failures <= 40, "they do not spin"
@@ -250,13 +250,14 @@ def test_messages_that_no_method_takes_are_received(mosquitto):
 
 
 def test_hooks_apply_to_messages(mosquitto):
-    got, ready = [], []
+    got, ready, vetoed = [], [], []
 
     def take(self, message):
         got.append(message.payload)
 
     def veto(self, call):
         if call.request is None:
+            vetoed.append(call.name)
             call.skip("not today")
 
     User = person(
@@ -271,7 +272,7 @@ def test_hooks_apply_to_messages(mosquitto):
         until(lambda: ready, "the user")
         with publisher(mosquitto.url) as client:
             client.publish("open/vetoed", b"x", 1)
-            gevent.sleep(0.2)
+            until(lambda: vetoed, "the message")
 
     results = run_while(User, talk)
     assert got == []
@@ -299,15 +300,16 @@ def test_messages_beyond_the_limit_are_dropped_and_counted(scripted, monkeypatch
 
 
 def test_a_filter_that_is_none_ends_the_user_with_the_reason(scripted, caplog):
+    text = "'a/#/b' is no topic filter: '#' has to come last"
     User = person(scripted().url, take=on_message("a/#/b")(lambda self, message: None))
-    load(User, users=1, seconds=1)
-    assert "'a/#/b' is no topic filter: '#' has to come last" in caplog.text
+    load(User, users=1, seconds=SOON, until=lambda: text in caplog.text)
+    assert text in caplog.text
 
 
 def test_a_subscription_that_is_refused_fails_the_attempt_to_connect(scripted):
     broker = scripted()
     User = person(broker.url, take=on_message("refused/x")(lambda self, message: None))
-    results = load(User, users=2, seconds=2)
+    results = load(User, users=2, seconds=SOON)
     assert results["mqtt", "connect"].successes == 2
     assert results["mqtt", "subscribe refused/x"].failures == 2
     assert results["mqtt", "connect"].failures == 0
