@@ -51,10 +51,10 @@ def test_a_veto_is_counted_and_nothing_is_sent(servers, kind):
 
 #: By kind of gRPC call: requests to which the server has no answer in time.
 UNANSWERED = {
-    "unary": ("SayHello", {"name": "sleep 30"}),
-    "server stream": ("Count", {"to": 2, "gap_ms": 30_000}),
+    "unary": ("SayHello", {"name": "sleep 90"}),
+    "server stream": ("Count", {"to": 2, "gap_ms": 90_000}),
     "client stream": ("Sum", None),
-    "both": ("Talk", [{"text": "sleep 30"}]),
+    "both": ("Talk", [{"text": "sleep 90"}]),
 }
 
 
@@ -185,7 +185,7 @@ class Pauses:
             gevent.sleep(0.1)
 
     def differ(self):
-        return abs(min(self.times[True]) - min(self.times[False])) > 0.001
+        return abs(min(self.times[True]) - min(self.times[False])) > 0.02
 
 
 @pytest.mark.parametrize("kind", KINDS)

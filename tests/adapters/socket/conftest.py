@@ -6,7 +6,10 @@ from locust.env import Environment
 
 import gc
 import os
+import random
 import runpy
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -18,7 +21,7 @@ from protouser import attach, now
 from protouser.testing import capture
 from protouser_socket import UdpClient
 
-SOON = 5.0
+SOON = 30.0  # only a hang takes longer
 
 
 def holdings():
@@ -35,7 +38,7 @@ def nothing_held(environment):
     gevent.socket.getaddrinfo("localhost", 1)  # the resolver's threads are kept, and no leftovers
     before = holdings()
     yield
-    assert all(left <= had for left, had in zip(holdings(), before, strict=True))
+    _until(lambda: all(left <= had for left, had in zip(holdings(), before, strict=True)))
 
 
 @pytest.fixture(scope="session")
@@ -80,11 +83,21 @@ def udp_client_of(environment, reports):
 @pytest.fixture
 def until():
     """Wait, with an end, until a condition holds."""
+    return _until
 
-    def wait(condition):
-        deadline = now() + SOON
-        while not condition():
-            assert now() < deadline, "the condition never came true"
-            gevent.sleep(0.005)
 
-    return wait
+def _until(condition):
+    deadline = now() + SOON
+    while not condition():
+        assert now() < deadline, "the condition never came true"
+        gevent.sleep(0.005)
+
+
+@pytest.fixture
+def free_udp_port():
+    """One below those that the system gives to clients by itself: it stays free meanwhile."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port

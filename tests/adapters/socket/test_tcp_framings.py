@@ -16,8 +16,8 @@ from protouser.testing import capture
 from protouser_socket import TcpClient
 from protouser_socket._framing import codec, fixed_length, idle_gap, lines, until_close
 
-SOON = 5.0
-GAP = 0.05
+SOON = 30.0  # only a hang takes longer
+GAP = 0.4
 POINT = struct.Struct(">hh")
 
 
@@ -64,7 +64,7 @@ def echo_in_pieces(sock):
     while data := sock.recv(100):
         for byte in data:
             sock.sendall(bytes([byte]))
-            gevent.sleep(GAP / 25)
+            gevent.sleep(GAP / 100)
 
 
 def names(reports):

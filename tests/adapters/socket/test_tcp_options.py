@@ -104,7 +104,7 @@ def test_options_are_attributes_of_the_user_too(server):
             with socket_of(self.client) as sock:
                 self.seen.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
-    load(Tuned, users=1, seconds=0.2)
+    load(Tuned, users=1, seconds=SOON, until=lambda: Tuned.seen)
     assert Tuned.seen == [0]
 
 
@@ -137,11 +137,11 @@ def test_after_a_message_without_a_reply_such_a_connection_stays_for_receive(
 
 def test_two_requests_at_once_on_such_a_connection_are_refused(server, client_of):
     client = client_of(server.url, connection="per_request")
-    first = gevent.spawn(client.request, b"sleep 0.05")
+    first = gevent.spawn(client.request, b"sleep 0.5")
     gevent.sleep(0)
     with pytest.raises(ConfigurationError, match="another request is under way"):
         client.request(b"second")
-    assert first.get(timeout=SOON) == b"sleep 0.05"
+    assert first.get(timeout=SOON) == b"sleep 0.5"
     assert client.request(b"third") == b"third"
 
 
@@ -259,7 +259,7 @@ def test_the_first_byte_of_a_reply_that_comes_in_pieces_is_a_series(whole, clien
     first = timed["tcp", "request", "first byte", "success"]
     last = timed["tcp", "request", "service", "success"]
     assert (first.count, last.count) == (1, 1)
-    assert last.percentile(0.5) - first.percentile(0.5) > 0.15e9
+    assert last.percentile(0.5) - first.percentile(0.5) > 0.5e9
 
 
 def test_a_reply_in_one_piece_has_no_first_byte_of_its_own(server, client_of, environment):
@@ -296,7 +296,7 @@ def test_an_option_of_a_class_that_cannot_be_starts_no_test(base, scheme, option
     members = {"host": f"{scheme}://127.0.0.1:9", option: value, "tasks": [lambda user: None]}
     person = type("Person", (base,), members)
     with pytest.raises(ConfigurationError, match=f"^Person: {option}={value!r}; it is "):
-        load(person, users=1, seconds=5)
+        load(person, users=1, seconds=SOON)
 
 
 def test_an_option_that_each_user_has_for_himself_is_left_to_him(server):
@@ -312,7 +312,7 @@ def test_an_option_that_each_user_has_for_himself_is_left_to_him(server):
             self.client.request(b"hello")
             raise StopUser
 
-    results = load(Person, users=1, seconds=5)
+    results = load(Person, users=1, seconds=SOON)
     assert results["tcp", "request"].successes == 1
 
 
@@ -328,7 +328,7 @@ def test_what_a_unix_socket_does_not_have_is_refused(name):
         TcpClient("unix:///tmp/s", **{name: "127.0.0.1"})
 
 
-def test_a_thousand_connections_leave_nothing(server, client_of, nothing_held):
+def test_a_thousand_connections_leave_nothing(server, client_of, nothing_held, until):
     client = client_of(server.url, connection="per_request", linger=0, framing=lines())
     for _ in range(10):
         client.request(b"warm")
@@ -336,7 +336,7 @@ def test_a_thousand_connections_leave_nothing(server, client_of, nothing_held):
     memory = resident()
     for _ in range(CYCLES):
         client.request(b"hello")
-    assert all(left <= had for left, had in zip(holdings(), before, strict=True))
+    until(lambda: all(left <= had for left, had in zip(holdings(), before, strict=True)))
     assert resident() - memory < 2_000_000  # 2 kB a cycle would be the smallest thing we keep
     client.close()
 

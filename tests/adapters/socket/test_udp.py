@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from locust import task
 
+import select
+
 import gevent
 import pytest
+from gevent.monkey import get_original
 
 from protouser import ConfigurationError, ConnectionLost, attach, equals, now, open_client
 from protouser.testing import load
 from protouser_socket import UdpClient, UdpUser
 
-SOON = 5.0
+SOON = 30.0  # only a hang takes longer
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def test_a_send_is_counted_without_a_response_time(client, server, reports, unti
 
 
 def test_a_push_is_received_and_its_waiting_is_a_series(client, environment, reports):
-    client.request(b"push 0.05")
+    client.request(b"push 0.5")
     assert client.receive(name="news", timeout=SOON) == b"pushed"
     assert rows(reports)[1] == ("udp", "news", None)
     assert reports[1].response_time is None
@@ -137,9 +140,9 @@ def test_what_was_there_before_a_request_is_not_its_reply_and_is_kept(client, un
 
 def test_neither_is_what_the_hub_had_no_time_to_read(client, server):
     client.send(b"stray")
-    arrived = now() + 0.2
-    while now() < arrived:  # nothing else of this process runs
-        pass
+    arrived = get_original("select", "poll")()  # nothing else of this process runs meanwhile
+    arrived.register(client.connection.socket.fileno(), select.POLLIN)
+    assert arrived.poll(SOON * 1000)
     assert client.request(b"hello") == b"hello"
     assert client.receive(timeout=SOON) == b"stray"
 
@@ -153,7 +156,8 @@ def test_a_second_reply_is_left_for_receive_until_the_next_request_is_sent(clien
 
 def test_the_measured_interval_ends_when_the_datagram_arrives(client, reports):
     """A greenlet that keeps the hub busy between arrival and wake-up is not the server's time."""
-    busy = 0.2
+    busy = 0.4
+    spent = []
 
     def keep_the_hub_busy():
         until_ = now() + busy
@@ -161,25 +165,27 @@ def test_the_measured_interval_ends_when_the_datagram_arrives(client, reports):
             pass
 
     def ask():
+        began = now()
         client.request(b"hello")
+        spent.append(now() - began)
         keep_the_hub_busy()
 
     gevent.joinall([gevent.spawn(ask)], raise_error=True)
-    assert reports[0].response_time < busy * 1000 / 2
+    assert reports[0].response_time <= spent[0] * 1000
 
 
 def test_two_requests_at_once_are_refused_since_their_replies_look_alike(client, reports):
-    first = gevent.spawn(client.request, b"sleep 0.1")
-    gevent.sleep(0.01)
+    first = gevent.spawn(client.request, b"sleep 0.5")
+    gevent.sleep(0)
     with pytest.raises(ConfigurationError, match="open a client for each greenlet"):
         client.request(b"second")
-    assert first.get(timeout=SOON) == b"sleep 0.1"
+    assert first.get(timeout=SOON) == b"sleep 0.5"
     assert client.request(b"third") == b"third"
     assert [report.exception is None for report in reports] == [False, True, True]
 
 
 def test_requests_that_match_their_replies_may_be_under_way_together(client):
-    texts = [f"sleep 0.{number}".encode() for number in (3, 2, 1)]
+    texts = [f"sleep 0.{number}".encode() for number in (7, 6, 5)]
     asking = [gevent.spawn(client.request, text, match=equals(text)) for text in texts]
     gevent.sleep(0)
     with pytest.raises(ConfigurationError, match="give match= to both"):
@@ -232,6 +238,8 @@ def test_closing_wakes_whoever_waits(client):
 
 
 def test_users_share_nothing_and_every_row_is_reported(server, until):
+    talked = set()
+
     class Echo(UdpUser):
         host = server.url
         timeout = SOON
@@ -243,9 +251,10 @@ def test_users_share_nothing_and_every_row_is_reported(server, until):
             self.number += 1
             text = f"{id(self)} {self.number}"
             assert self.client.request(text).decode() == text
+            talked.add(self)
 
     received, peers = server.received(), server.peers()
-    results = load(Echo, users=5, seconds=0.5)
+    results = load(Echo, users=5, seconds=SOON, until=lambda: len(talked) == 5)
     row = results["udp", "request"]
     assert results["udp", "connect"].successes == 5
     assert row.failures == 0
@@ -262,7 +271,8 @@ def test_a_user_stopped_in_a_request_is_cancelled(server):
         def ask(self):
             self.client.request(b"quiet")
 
-    results = load(Waiting, users=3, seconds=0.3)
+    before = server.received()
+    results = load(Waiting, users=3, seconds=SOON, until=lambda: server.received() - before == 3)
     row = results["udp", "request"]
     assert (row.successes, row.failures, row.cancelled) == (0, 0, 3)
 
@@ -278,7 +288,8 @@ def test_a_client_beside_others_in_one_user(server):
         def both(self):
             ports = {self.first.request(b"port"), self.second.request(b"port")}
             assert len(ports) == 2
+            self.stop()
 
-    results = load(Hybrid, users=1, seconds=0.1)
+    results = load(Hybrid, users=1, seconds=SOON)
     assert results["udp", "connect"].successes == 2
     assert not results.errors

@@ -40,7 +40,7 @@ def test_a_request_without_a_reply_is_lost_and_the_port_stays(client):
 
 def test_one_that_comes_too_late_is_lost_and_late(client, until):
     with pytest.raises(CallTimeout):
-        client.request("sleep 0.1", timeout=0.02)
+        client.request("sleep 0.5", timeout=0.02)
     until(lambda: "late replies" in counters(client))
     assert counters(client) == {"lost": 1, "late replies": 1}
 
@@ -52,7 +52,7 @@ def test_a_second_reply_is_a_duplicate(client, until):
 
 
 def test_a_reply_that_others_overtook_is_reordered(client):
-    slow = gevent.spawn(client.request, "sleep 0.1")
+    slow = gevent.spawn(client.request, "sleep 1")
     gevent.sleep(0)
     quick = [gevent.spawn(client.request, f"quick {number}") for number in range(3)]
     gevent.joinall([slow, *quick], timeout=SOON, raise_error=True)
@@ -68,11 +68,11 @@ def test_replies_in_order_are_not(client):
 def test_jitter_is_how_much_the_times_of_two_replies_differ(client):
     client.request("first")
     assert jitter(client) is None
-    client.request("sleep 0.1")
+    client.request("sleep 1")
     client.request("third")
     found = jitter(client)
     assert found.count == 2
-    assert 0.05e9 < found.minimum <= found.maximum < SOON * 1e9  # up, and down again
+    assert 0.3e9 < found.minimum <= found.maximum < SOON * 1e9  # up, and down again
 
 
 def test_requests_without_ids_have_no_jitter_and_a_lost_one_is_counted(client):
@@ -93,19 +93,12 @@ def test_a_refused_request_is_not_lost(environment, reports, free_udp_port):
         assert counters(client) == {}
 
 
-@pytest.fixture
-def free_udp_port(datagram_server):
-    with datagram_server() as server:
-        port = server.port
-    return port
-
-
 def test_a_request_that_any_reply_could_be_for_is_alone(client):
-    first = gevent.spawn(client.request, "sleep 0.05", correlate=False)
+    first = gevent.spawn(client.request, "sleep 0.5", correlate=False)
     gevent.sleep(0)
     with pytest.raises(ConfigurationError, match="a request without an id is under way"):
         client.request("second")
-    assert first.get(timeout=SOON) == b"sleep 0.05"
+    assert first.get(timeout=SOON) == b"sleep 0.5"
     assert client.request("second") == b"second"
 
 

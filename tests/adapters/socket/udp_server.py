@@ -103,7 +103,7 @@ class DatagramServer:
     def __exit__(self, *_error):
         self.process.stdin.close()
         self.process.stdout.close()
-        self.process.wait(10)
+        self.process.wait(30)
 
     @property
     def url(self):

@@ -1,7 +1,7 @@
 """A server that answers when it has read all: the length of what came, its agreed ALPN, and it.
 
 ``python whole_server.py [certificate]`` prints its port. What begins with "slowly" is answered in
-two pieces, 0.2 s apart.
+two pieces, 1 s apart.
 """
 
 import socket
@@ -19,7 +19,7 @@ def serve(connection):
         alpn = connection.selected_alpn_protocol() if hasattr(connection, "context") else None
         connection.sendall(f"{len(received)} {alpn} ".encode())
         if received.startswith(b"slowly"):
-            time.sleep(0.2)
+            time.sleep(1)
         connection.sendall(received)
         if hasattr(connection, "context"):
             connection.unwrap()
