@@ -18,6 +18,7 @@ import pytest
 
 from protouser import attach, now
 from protouser.testing import capture
+from tests.ports import free_port
 
 from .hooked import serve
 
@@ -47,9 +48,7 @@ def broker_port(tmp_path_factory):
     if program is None:
         yield 0
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = tmp_path_factory.mktemp("broker") / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n")
     process = subprocess.Popen([program, "-c", config], stderr=subprocess.DEVNULL)

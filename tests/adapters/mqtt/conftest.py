@@ -7,7 +7,6 @@ from locust.env import Environment
 import contextlib
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -21,6 +20,7 @@ import trustme
 from protouser import attach, now
 from protouser.testing import capture
 from protouser_mqtt import MqttClient
+from tests.ports import free_port
 
 SOON = 30.0  # only a hang takes longer
 PROGRAM = Path(__file__).with_name("broker_program.py")
@@ -36,15 +36,6 @@ def until(condition, what="the condition"):
         assert now() < deadline, f"{what} never came"
         gevent.sleep(0.01)
     return found
-
-
-def free_port():
-    """One below those that the system gives to clients by itself: it stays free meanwhile."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
 
 
 def listens(port):

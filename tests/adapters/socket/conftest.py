@@ -6,10 +6,7 @@ from locust.env import Environment
 
 import gc
 import os
-import random
 import runpy
-import socket
-from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -20,6 +17,7 @@ from greenlet import greenlet
 from protouser import attach, now
 from protouser.testing import capture
 from protouser_socket import UdpClient
+from tests.ports import free_port
 
 SOON = 30.0  # only a hang takes longer
 
@@ -95,9 +93,4 @@ def _until(condition):
 
 @pytest.fixture
 def free_udp_port():
-    """One below those that the system gives to clients by itself: it stays free meanwhile."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
+    return free_port()
