@@ -32,7 +32,7 @@ def pass_on(user: ProtocolUser, ending: BaseException) -> NoReturn:
         end_the_test(user, ending)
         raise gevent.GreenletExit from None
     if isinstance(ending, KeyboardInterrupt) and gevent.getcurrent().parent is not None:
-        # Python raises it in whatever runs; it is the main greenlet's, and this user ends
+        # it is the main greenlet's to act upon; this user ends as others do
         gevent.get_hub().handle_system_error(KeyboardInterrupt, ending)
         ending = gevent.GreenletExit()
     if isinstance(ending, gevent.GreenletExit):
