@@ -277,7 +277,7 @@ def test_tasks_that_compute_are_named(caplog):
     assert len(told()) == 1
 
 
-def test_too_few_users_are_named():
+def test_too_few_users_are_named(caplog):
     class Few(Worker):
         wait_time = arrival_rate("40/s")
 
@@ -285,11 +285,11 @@ def test_too_few_users_are_named():
         def work(self):
             gevent.sleep(0.2)
 
-    results = load(Few, users=2, seconds=1.5)
+    results = load(Few, users=2, seconds=LONG, until=lambda: "too few: each" in caplog.text)
     assert "2 users are too few: each had time for about" in causes(results)[USERS]["remedy"]
 
 
-def test_too_few_threads_are_named():
+def test_too_few_threads_are_named(caplog):
     class Threaded(Worker):
         wait_time = constant(0)
 
@@ -297,8 +297,9 @@ def test_too_few_threads_are_named():
         def work(self):
             self.timed(native_sleep, run="thread")(0.2)
 
-    results = load(Threaded, users=200, seconds=1.5)
-    assert "waited for a free thread" in causes(results)[THREADS]["text"]
+    found = "waited for a free thread"
+    results = load(Threaded, users=200, seconds=LONG, until=lambda: found in caplog.text)
+    assert found in causes(results)[THREADS]["text"]
 
 
 def quick():
@@ -338,7 +339,7 @@ def test_messages_that_wait_for_their_handler_are_no_lack_of_threads():
     assert THREADS not in causes(load(Handling, users=3, seconds=1.2))
 
 
-def test_too_slow_data_is_named():
+def test_too_slow_data_is_named(caplog):
     def slow():
         for number in range(1000):
             gevent.sleep(0.1)
@@ -353,7 +354,7 @@ def test_too_slow_data_is_named():
         def work(self):
             next(rows)
 
-    results = load(Waiting, users=3, seconds=1.5)
+    results = load(Waiting, users=3, seconds=LONG, until=lambda: "rows of orders" in caplog.text)
     assert "rows of orders" in causes(results)[DATA]["text"]
 
 
