@@ -83,11 +83,19 @@ class Ending:
             raise gevent.GreenletExit
         self._mind_interrupts(again=current.parent is None)
         first = self._stops
-        if runner is None or runner.state != STATE_CLEANUP or first is None or first is current:
+        if runner is None or first is None or first is current:
             self._stops = current
             return
-        while runner.state == STATE_CLEANUP and runner.user_greenlets and not first.dead:
+        until = now() + self._longest()
+        while not first.dead and not self._is_over(runner) and now() < until:
             gevent.sleep(_POLL)
+
+    def _is_over(self, runner: Runner) -> bool:
+        """Whether nobody is left whom a second stop would take for gone."""
+        return self._ended.is_set() or (runner.state == STATE_CLEANUP and not runner.user_greenlets)
+
+    def _longest(self) -> float:
+        return self._environment.stop_timeout + _LONGER_THAN_STOPPING
 
     def _stopped(self, **_event: Any) -> None:
         self._ended.set()
@@ -130,7 +138,7 @@ class Ending:
             ending.join(_IN_A_HURRY)
 
     def _end(self) -> None:
-        until = now() + self._environment.stop_timeout + _LONGER_THAN_STOPPING
+        until = now() + self._longest()
         while self._stops is not None and not self._stops.dead and now() < until:
             if self._ended.wait(_LOOK_AGAIN):
                 return

@@ -121,3 +121,18 @@ if ENDS == "interrupted":
         if ENDS == "interrupted" and not isinstance(environment.runner, WorkerRunner):
             ENDS = None
             signal.raise_signal(signal.SIGINT)
+
+
+if ENDS == "blocked":
+
+    @task
+    def block(self):
+        print("a user blocks", flush=True)
+        try:
+            while True:
+                pass
+        except KeyboardInterrupt:
+            print("a user was interrupted", flush=True)
+            raise
+
+    Operator.tasks = [block]

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 
@@ -208,3 +209,18 @@ def test_a_second_ctrl_c_may_come_in_whatever_ends_the_test(locusts, finish, eve
     assert "interrupted again: nobody is waited for any longer" in output
     assert "Traceback" not in output
     decided(locusts, output)
+
+
+def test_ctrl_c_again_ends_a_user_who_blocks_the_loop(locusts, finish, eventually):
+    process = locusts.start("-u", 1, "-t", "90s", "--headless", *CROSSED, ENDS="blocked")
+    eventually(lambda: "a user blocks" in process.log.read_text(), "the user")
+
+    def interrupted():
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        return "a user was interrupted" in process.log.read_text()
+
+    eventually(interrupted, "the interrupt")
+    output = finish(process, 3)
+    assert "Traceback" not in output
+    assert locusts.results()["missing"] == []
