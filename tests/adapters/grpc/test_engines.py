@@ -263,7 +263,7 @@ if child == 0:
     for one in (lambda: client, lambda: open_client(url, engine=engine)):
         try:
             with gevent.Timeout(20):
-                greet(one())
+                print(greet(one()), flush=True)
         except Exception as error:
             print(error, flush=True)
     client.close()
@@ -282,8 +282,12 @@ def test_grpc_that_was_in_use_at_a_fork_is_refused_in_the_child(greeter, closed)
     env = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
     run = subprocess.run(command, capture_output=True, text=True, timeout=100, env=env)
     assert run.returncode == 0, run.stderr
-    *refused, said = run.stdout.splitlines()
+    *in_child, said = run.stdout.splitlines()
     assert said == "Hello, you"
-    assert len(refused) == 2
-    for line in refused:
+    assert len(in_child) == 2
+    # grpc's threads end a moment after the last client, and the fork may come before that or after
+    if closed == "closed" and "Hello, you" in in_child:
+        assert in_child == ["Hello, you"] * 2
+        return
+    for line in in_child:
         assert line.startswith("gRPC was in use when this process was forked, as --processes does")
