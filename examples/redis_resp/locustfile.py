@@ -14,6 +14,7 @@ from __future__ import annotations
 from locust import constant, task
 
 from typing import Any
+from uuid import uuid4
 
 from protouser import MalformedMessage
 from protouser_socket import TcpUser, codec, framing_function
@@ -89,21 +90,22 @@ class Shopper(TcpUser):
         return self.client.request(words, name=str(words[0]), check=check or is_no_error)
 
     def on_start(self) -> None:
-        self.command("SET", "cart", b"empty")
+        self.cart = f"cart:{uuid4()}"  # others would put things into one that is everybody's
+        self.command("SET", self.cart, b"empty")
 
     @task(4)
     def look(self) -> None:
-        self.command("SET", "cart", b"two\r\nlines")
-        self.command("GET", "cart", check=lambda value: value == b"two\r\nlines")
+        self.command("SET", self.cart, b"two\r\nlines")
+        self.command("GET", self.cart, check=lambda value: value == b"two\r\nlines")
         self.command("INCR", "visits", check=lambda number: number > 0)
 
     @task(2)
     def search(self) -> None:
-        self.command("MGET", "cart", "nothing", check=lambda values: values[1] is None)
+        self.command("MGET", self.cart, "nothing", check=lambda values: values[1] is None)
 
     @task(1)
     def err(self) -> None:
-        self.command("LPUSH", "cart", "x", check=lambda reply: "WRONGTYPE" in str(reply))
+        self.command("LPUSH", self.cart, "x", check=lambda reply: "WRONGTYPE" in str(reply))
 
 
 def is_no_error(reply: Any) -> bool:
