@@ -76,11 +76,15 @@ def test_many_answers_come_in_order(client):
 
 
 def test_a_reader_who_is_slower_than_the_server_holds_it_back(client, greeter):
-    size = 10_000
-    answers = client.call(COUNT, {"to": size}, timeout=4 * SOON)
+    size, ballast = 5000, 20_000  # 100 MB
+    others = greeter.stats()["counted"]
+    answers = client.call(COUNT, {"to": size, "ballast": ballast}, timeout=4 * SOON)
     assert next(answers).number == 1
-    gevent.sleep(0.3)
-    assert greeter.stats()["active"] in (0, 1)
+    before, counted = -1, greeter.stats()["counted"]
+    while counted != before:
+        gevent.sleep(0.3)
+        before, counted = counted, greeter.stats()["counted"]
+    assert counted - others < size
     assert sum(1 for _ in answers) == size - 1
 
 

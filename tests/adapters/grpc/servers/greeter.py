@@ -40,7 +40,7 @@ class Greeter:
     def __init__(self, pb2: Any) -> None:
         self.pb2 = pb2
         self.by_method: Counter[str] = Counter()
-        self.active = self.cancelled = 0
+        self.active = self.cancelled = self.counted = 0
         self.peers: set[str] = set()
         self.meetings: dict[int, asyncio.Barrier] = {}
 
@@ -87,7 +87,8 @@ class Greeter:
             for number in range(1, request.to + 1):
                 if number == request.fail_at:
                     await context.abort(grpc.StatusCode.DATA_LOSS, "the count was lost")
-                yield self.pb2.Number(number=number)
+                yield self.pb2.Number(number=number, ballast=bytes(request.ballast))
+                self.counted += 1
                 if request.gap_ms:
                     await asyncio.sleep(request.gap_ms / 1000)
 
@@ -125,6 +126,7 @@ class Greeter:
             "connections": sum(link.status == psutil.CONN_ESTABLISHED for link in links),
             "peers": len(self.peers),
             "by_method": dict(self.by_method),
+            "counted": self.counted,
         }
 
 
