@@ -35,8 +35,12 @@ from .sharing import ALONE, FOLDER, run_shared, split
 WITHIN = 20.0  # seconds that what ends by itself may take to be gone
 SHARED_IN = pytest.StashKey[str | None]()
 RUNS_ALONE = pytest.StashKey[bool]()
-settings.register_profile(  # how long an example takes says how busy the machine is
-    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+settings.register_profile(
+    "tests",
+    deadline=None,  # how long an example takes says how busy the machine is
+    suppress_health_check=[HealthCheck.too_slow],
+    # CI asks about a change: it has the same examples each time, and others look for new ones
+    derandomize="PROTOUSER_CI" in os.environ,
 )
 settings.load_profile("tests")
 PROCESS = Path("/proc/self")  # not there on macOS: only greenlets and threads are watched then

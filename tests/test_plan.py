@@ -5,7 +5,7 @@ import statistics
 from math import exp, inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from protouser import ConfigurationError, arrival_rate
@@ -54,6 +54,7 @@ def test_a_position_is_due_when_so_many_are_expected(stages, share):
 
 
 @given(stages, st.lists(st.floats(0, 1), min_size=2, max_size=20))
+@example([Stage(0.0, 0.5, 3.0)], [0.0, 5e-324])
 def test_later_slots_are_due_later(stages, shares):
     plan = Plan(stages)
     dues = [plan.due(share * plan.arrivals) for share in sorted(shares)]

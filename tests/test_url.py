@@ -1,7 +1,7 @@
 """URLs: what is accepted, what is refused with which words, and that passwords stay hidden."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protouser import ConfigurationError, Url
@@ -80,16 +80,17 @@ def test_an_at_sign_is_fine_in_a_query_and_in_the_path_of_a_bare_host():
     assert Url.parse("ws://host/@me").path == "/@me"
 
 
-PUBLIC = "tcp://user:***@broker:1883/topic ConfigurationError Url(scheme='tcp', host='broker')"
+MARK = "5eCr3t"  # in no text of ours
 
 
 @given(
-    st.text(min_size=5) | st.text(alphabet="aZ09:/?#@[]&=% \n\\", min_size=5),
+    st.text() | st.text(alphabet="aZ09:/?#@[]&=% \n\\"),
+    st.text() | st.text(alphabet="aZ09:/?#@[]&=% \n\\"),
     st.sampled_from(["tcp://user:{}@broker:1883/topic", "user:{}@broker:1883", "tcp://:{}@broker"]),
     st.sampled_from([None, "tcp"]),
 )
-def test_no_password_is_ever_shown(password, form, scheme):
-    assume(password not in PUBLIC)
+def test_no_password_is_ever_shown(begin, end, form, scheme):
+    password = begin + MARK + end
     try:
         url = Url.parse(form.format(password), scheme)
         shown = f"{url} {url!r}"

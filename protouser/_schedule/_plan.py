@@ -52,7 +52,8 @@ class Stage:
         if arrivals <= 0:
             return 0.0
         root = math.sqrt(max(0.0, self.first**2 + 4 * self._bend * arrivals))
-        return min(2 * arrivals / (self.first + root), self.seconds)
+        both = self.first + root
+        return min(2 * arrivals / both, self.seconds) if both else 0.0  # too few for a float
 
     @property
     def _bend(self) -> float:
