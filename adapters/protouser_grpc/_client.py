@@ -30,11 +30,12 @@ from protouser.native import get_ident
 from protouser.net import Proxy
 from protouser_grpc._calls import ask, collect
 from protouser_grpc._channel import StubChannel, caller
+from protouser_grpc._choices import check_url, chosen_connection, chosen_engine
 from protouser_grpc._ending import Ending
-from protouser_grpc._engines import ENGINES, EngineChannel, EngineStream, Lease, lease
+from protouser_grpc._engines import EngineChannel, EngineStream, Lease, lease
 from protouser_grpc._method import Method
 from protouser_grpc._onlookers import show_messages
-from protouser_grpc._options import CONNECTIONS, Terms, as_metadata, channel_options
+from protouser_grpc._options import Terms, as_metadata, channel_options
 from protouser_grpc._outcome import Status
 from protouser_grpc._request import GrpcRequest
 from protouser_grpc._schema import Schema
@@ -93,9 +94,9 @@ class GrpcClient(ProtocolClient):
 
     def __init__(self, url: str | Url, **options: Any) -> None:
         super().__init__(url, **options)
-        _check_url(self.url)
+        check_url(self.url)
         given = self.options
-        self._engine, self._connection = _engine(given), _connection(given)
+        self._engine, self._connection = chosen_engine(given), chosen_connection(given)
         self._channel_options = channel_options(self.url, given, self.proxy)
         self._terms = Terms(
             self.timeout, as_metadata(given.get("metadata")), given.get("wait_for_ready")
@@ -113,8 +114,8 @@ class GrpcClient(ProtocolClient):
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
         super().check_options(options)
-        _engine(options)
-        _connection(options)
+        chosen_engine(options)
+        chosen_connection(options)
         as_metadata(options.get("metadata"))
         MessageOptions.check(options)
 
@@ -378,32 +379,6 @@ class GrpcClient(ProtocolClient):
         exchange = partial(ask, self._channel(), self._terms)
         self._schema = Schemas.fetched(self._channel_options, exchange, self.timeout, str(self.url))
         return self._schema
-
-
-def _check_url(url: Url) -> None:
-    if url.port is None:
-        raise ConfigurationError(f"{url} names no port; write {url}:50051")
-    if url.path.strip("/"):
-        raise ConfigurationError(f"{url} names a path, which gRPC has not; methods are called")
-    if url.username is not None or url.password is not None:
-        raise ConfigurationError(
-            f"{url}: gRPC takes no user from a URL; pass metadata=..., as"
-            " {'authorization': 'Bearer ...'}"
-        )
-
-
-def _engine(options: Mapping[str, Any]) -> str:
-    return _one_of("engine", options.get("engine", "auto"), ENGINES)
-
-
-def _connection(options: Mapping[str, Any]) -> str:
-    return _one_of("connection", options.get("connection", "per_user"), CONNECTIONS)
-
-
-def _one_of(option: str, value: Any, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ConfigurationError(f"{option}={value!r}; there are {', '.join(map(repr, known))}")
-    return str(value)
 
 
 def _nothing(_call: Call) -> None:
